@@ -1,0 +1,36 @@
+# Every target does its own set-up; all that is needed is Python >= 3.11 and git.
+PYTHON ?= python3
+export UV_PYTHON_DOWNLOADS = never
+UV = .venv/bin/uv
+RUN = $(UV) run --frozen
+
+.PHONY: demo test lint bench servers setup clean
+
+demo: setup
+	$(RUN) headway demo $(ARGS)
+
+test: lint
+	$(RUN) pytest $(ARGS)
+
+lint: setup
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports --no-cache
+
+bench: setup
+	$(RUN) python -m benchmarks
+
+servers: setup
+	@sh tests/servers.sh
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml uv.lock
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	test -x $(UV) || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV) sync --frozen --quiet --inexact
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

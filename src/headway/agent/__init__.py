@@ -1,0 +1,1 @@
+"""One process per node: watch, fetch, prepare, drain, switch, restart, verify, report."""

@@ -1,0 +1,1 @@
+"""Builds: manifest, packs, publish and fetch."""

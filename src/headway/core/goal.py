@@ -1,0 +1,51 @@
+"""What a node should run, and the sentence why. Agents and control plane use the same function."""
+
+from msgspec import Struct
+
+from headway.model.build import Failure
+from headway.model.names import BuildId
+from headway.model.signal import NodeRecord, Signal
+
+
+class Goal(Struct, frozen=True):
+    """``run`` is what to flip to and ``prepare`` what to make ready; None means: leave as it is.
+
+    ``held`` tells that a person, not the signal, decides.
+    """
+
+    run: BuildId | None
+    prepare: BuildId | None
+    why: str
+    held: bool = False
+
+
+def goal(
+    signal: Signal | None, record: NodeRecord | None, failed: Failure | None, now: float, app: str
+) -> Goal:
+    """Decide from the signal and the node's own record what ``app`` should run here.
+
+    A hold comes before a pin, a pin before the signal. A build that has failed here is not
+    tried again before the signal's attempt rises.
+    """
+    if record is None or app not in record.seats:
+        return Goal(None, None, "waiting for this node's record")
+    seat = record.seats[app]
+    hold = record.hold
+    if hold is not None and (hold.until is None or now < hold.until):
+        return Goal(None, None, f"held by {hold.by}: {hold.reason}", held=True)
+    if seat.pin is not None:
+        return Goal(seat.pin, seat.pin, f"pinned to {seat.pin[:12]}", held=True)
+    if signal is None:
+        return Goal(None, None, f"waiting for a first signal of {app}")
+    fraction = signal.fractions.get(seat.tier, 0.0)
+    place = f"position {seat.position:.4g} of {seat.tier}"
+    prepare = signal.target if signal.prepare else None
+    if seat.position >= fraction:
+        if signal.base is None:
+            return Goal(None, prepare, f"{place} is beyond {fraction:.4g}, and there is no base")
+        return Goal(signal.base, prepare, f"{place} is beyond {fraction:.4g}: base")
+    if failed is not None and failed.build == signal.target and failed.attempt >= signal.attempt:
+        return Goal(
+            signal.base, None, f"{signal.target[:12]} failed here; waiting to be told to retry"
+        )
+    return Goal(signal.target, signal.target, f"{place} is within {fraction:.4g}: target")

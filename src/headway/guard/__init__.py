@@ -1,0 +1,1 @@
+"""Turns metrics into verdicts."""

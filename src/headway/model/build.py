@@ -1,0 +1,68 @@
+"""A build: an immutable directory tree, described by its manifest."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from headway.model.names import BuildId, Digest, Name, Text
+
+
+class Kind(StrEnum):
+    """What a manifest entry is. Anything else is refused at publish and again at the node."""
+
+    FILE = "f"
+    EXECUTABLE = "x"
+    DIRECTORY = "d"
+    LINK = "l"
+
+
+class Entry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One path of a build.
+
+    ``path`` is relative, ``/``-separated, without ``.`` or ``..``. For files ``size`` is in
+    bytes and ``digest`` the sha256 of the content; a link has its target in ``target``.
+    """
+
+    path: str
+    kind: Kind
+    size: Annotated[int, Meta(ge=0)] = 0
+    digest: str = ""
+    target: str = ""
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """All entries of a build, sorted by path; the digest of its bytes is the build's id."""
+
+    version: int
+    entries: tuple[Entry, ...]
+
+
+class Build(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a build's attestation says about it, signed by a build key."""
+
+    id: BuildId
+    app: Name
+    commit: Annotated[str, Meta(pattern=r"\A[0-9A-Za-z._/-]{1,128}\Z")]
+    created_at: float
+    by: Text
+    files: int
+    bytes: int
+    new_bytes: int
+    subject: Text = ""
+
+
+class Location(Struct, frozen=True, array_like=True):
+    """Where a blob lies: in which pack, at which byte, how long compressed and raw."""
+
+    pack: Digest
+    offset: int
+    length: int
+    size: int
+
+
+class Failure(Struct, frozen=True):
+    """A build that failed on a node; it is not tried again before a later attempt is asked for."""
+
+    build: BuildId
+    attempt: int

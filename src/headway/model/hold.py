@@ -1,0 +1,30 @@
+"""Holds: named, reasoned, optionally expiring blocks."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from headway.model.names import Text
+
+
+class Scope(StrEnum):
+    """What a hold blocks."""
+
+    APP = "app"
+    TIER = "tier"
+    NODE = "node"
+
+
+class Hold(Struct, frozen=True):
+    """A block on an app, one of its tiers, or a node. Holds never stop a revert.
+
+    ``on`` names the app, ``app/tier`` or the node. ``until`` is when it lapses by itself.
+    """
+
+    id: str
+    scope: Scope
+    on: str
+    by: Text
+    reason: Text
+    at: float
+    until: float | None = None

@@ -1,0 +1,22 @@
+"""The append-only record of everything that was decided, by whom and why."""
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class JournalEntry(Struct, frozen=True):
+    """One decision.
+
+    ``changes`` holds the fields of the rollout's state that it changed, with their new values;
+    folding them in order of ``seq`` gives the state (``headway.core.journal``).
+    """
+
+    seq: int
+    at: float
+    app: str
+    rollout: str
+    actor: str
+    kind: str
+    why: str
+    changes: dict[str, Any] = {}

@@ -1,0 +1,207 @@
+"""A rollout's state, the events that move it, and what a decision consists of."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from headway.model.hold import Hold
+from headway.model.names import Amount, BuildId, Fraction, Name
+from headway.model.plan import Step
+from headway.model.signal import Signal
+from headway.model.verdict import Verdict
+
+
+class Phase(StrEnum):
+    """Where a rollout stands."""
+
+    ROLLING = "rolling"
+    """The wave of the current step is rising."""
+    SOAKING = "soaking"
+    """Every node of the step has attested; it is being watched."""
+    WAITING = "waiting"
+    """The step is green; the next one's gate is closed."""
+    PAUSED = "paused"
+    """Stopped by a person, the guard or a failure; only a person resumes it."""
+    REVERTING = "reverting"
+    """The base build is being restored everywhere it is not."""
+    SUCCEEDED = "succeeded"
+    """Every step is green. It can still be reverted while it is the app's latest."""
+    REVERTED = "reverted"
+    """Every node has attested the base build."""
+    ABORTED = "aborted"
+    """Ended by a person where it stood; nodes keep what they run."""
+    SUPERSEDED = "superseded"
+    """Ended because another rollout took its place."""
+
+
+LIVE = frozenset({Phase.ROLLING, Phase.SOAKING, Phase.WAITING, Phase.PAUSED, Phase.REVERTING})
+
+
+class Rollout(Struct, frozen=True):
+    """The state row. ``step`` indexes ``plan``; ``fractions`` are those last signalled.
+
+    ``since`` is when the phase began and ``step_since`` when the step did. ``resume_to`` is
+    the phase that a pause interrupted. ``smoke`` is the result of the step's smoke test, once
+    there is one. ``why`` is the sentence of the last decision.
+    """
+
+    id: str
+    app: Name
+    base: BuildId | None
+    target: BuildId
+    plan: tuple[Step, ...]
+    by: str
+    started_at: float
+    phase: Phase
+    step: int
+    since: float
+    step_since: float
+    epoch: int
+    attempt: int
+    fractions: dict[Name, Fraction]
+    why: str
+    plan_name: str = "default"
+    revert_concurrency: Amount = "100%"
+    resume_to: Phase | None = None
+    smoke: bool | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    ended_at: float | None = None
+
+
+class NodeState(StrEnum):
+    """A node, seen against what the signal asks of it."""
+
+    DONE = "done"
+    """It has attested what it should run."""
+    MOVING = "moving"
+    """It should run something else than it has attested, and says that it is on its way."""
+    FAILED = "failed"
+    """It tried and went back."""
+    UNKNOWN = "unknown"
+    """It has not reported within the stated time."""
+    HELD = "held"
+    """A person keeps it as it is."""
+
+
+class NodeView(Struct, frozen=True):
+    """What the engine knows of one node of one app."""
+
+    node: str
+    zone: str
+    position: float
+    state: NodeState
+    running: BuildId | None = None
+    why: str = ""
+
+
+class FleetView(Struct, frozen=True):
+    """All enrolled nodes of an app by tier, each tier sorted by position."""
+
+    tiers: dict[str, tuple[NodeView, ...]] = {}
+
+
+class Observed(Struct, frozen=True, tag="observed"):
+    """Time has passed: this is what the fleet reports and what the guard concludes."""
+
+    fleet: FleetView
+    verdicts: tuple[Verdict, ...] = ()
+    holds: tuple[Hold, ...] = ()
+
+
+class SmokeTested(Struct, frozen=True, tag="smoke-tested"):
+    """The smoke test of a step has ended."""
+
+    step: int
+    passed: bool
+    sentence: str
+
+
+class Advance(Struct, frozen=True, tag="advance"):
+    """A person begins the next step."""
+
+    by: str
+    fleet: FleetView
+    holds: tuple[Hold, ...] = ()
+
+
+class Pause(Struct, frozen=True, tag="pause"):
+    """A person stops the rollout where it stands."""
+
+    by: str
+    reason: str
+
+
+class Resume(Struct, frozen=True, tag="resume"):
+    """A person lets a paused rollout go on."""
+
+    by: str
+    reason: str = ""
+
+
+class Revert(Struct, frozen=True, tag="revert"):
+    """A person brings the base build back everywhere."""
+
+    by: str
+    reason: str
+
+
+class Abort(Struct, frozen=True, tag="abort"):
+    """A person ends the rollout where it stands."""
+
+    by: str
+    reason: str
+
+
+class Retry(Struct, frozen=True, tag="retry"):
+    """A person asks the failed nodes to try again."""
+
+    by: str
+
+
+class Supersede(Struct, frozen=True, tag="supersede"):
+    """Another rollout takes this one's place."""
+
+    by: str
+    successor: str
+
+
+Event = Observed | SmokeTested | Advance | Pause | Resume | Revert | Abort | Retry | Supersede
+
+
+class WriteSignal(Struct, frozen=True, tag="write-signal"):
+    """Put this signal into the store, unless its epoch has been passed."""
+
+    signal: Signal
+
+
+class RunSmoke(Struct, frozen=True, tag="run-smoke"):
+    """Run the app's smoke test and answer with ``SmokeTested``."""
+
+    rollout: str
+    step: int
+
+
+class PlaceHold(Struct, frozen=True, tag="place-hold"):
+    """Hold the app until a person lifts it."""
+
+    hold: Hold
+
+
+class Alert(Struct, frozen=True, tag="alert"):
+    """Tell people."""
+
+    sentence: str
+
+
+Effect = WriteSignal | RunSmoke | PlaceHold | Alert
+
+
+class Decision(Struct, frozen=True):
+    """The next state, what to do about it, and one sentence why.
+
+    A decision whose state equals the one before it is not recorded.
+    """
+
+    state: Rollout
+    effects: tuple[Effect, ...] = ()
+    why: str = ""

@@ -1,0 +1,74 @@
+"""The small signed values in the signal store: one per app, and one per node.
+
+Both travel as the payload of a DSSE envelope signed by a release key (``headway.signing``).
+"""
+
+from msgspec import Struct
+
+from headway.model.names import BuildId, Fraction, Name, NodeName, Text
+
+SIGNAL_TYPE = "application/vnd.headway.signal+json"
+RECORD_TYPE = "application/vnd.headway.node+json"
+MAX_SIGNAL_BYTES = 4096
+
+
+class Signal(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an app's nodes should run.
+
+    A node whose position in its tier is below ``fractions[tier]`` runs ``target``, every other
+    node runs ``base``; a tier that is not named has fraction 0. ``epoch`` rises with every
+    write and an agent never acts on one that it has passed. ``attempt`` rises when failed
+    nodes are to try ``target`` again. While ``prepare`` is set, every node may fetch and
+    prepare ``target`` before its turn.
+    """
+
+    app: Name
+    epoch: int
+    rollout: str
+    base: BuildId | None
+    target: BuildId
+    fractions: dict[Name, Fraction]
+    attempt: int
+    prepare: bool
+    issued_at: float
+    by: Text
+    why: Text
+
+
+class Seat(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node's place in one app: its tier, its position in [0, 1), and a build it is pinned to."""
+
+    tier: Name
+    position: Fraction
+    pin: BuildId | None = None
+
+
+class NodeHold(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a node keeps what it runs, whatever is signalled."""
+
+    by: Text
+    reason: Text
+    until: float | None = None
+
+
+class NodeRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the control plane has decided about one node.
+
+    ``serial`` rises with every write, as the signal's epoch does. ``seats`` is keyed by app.
+    """
+
+    node: NodeName
+    serial: int
+    zone: Name
+    seats: dict[Name, Seat]
+    hold: NodeHold | None = None
+
+
+def signal_key(app: str) -> str:
+    """The key of an app's signal in the store."""
+    return f"signals/{app}"
+
+
+def record_key(node: str) -> str:
+    """The key of a node's record in the store."""
+    return f"nodes/{node}"

@@ -1,0 +1,124 @@
+"""What the API answers and accepts; the typed client, the CLI and the cockpit speak it."""
+
+from msgspec import Struct
+
+from headway.model.hold import Scope
+from headway.model.names import BuildId, Name, Text
+from headway.model.plan import AppConfig
+from headway.model.report import Report
+from headway.model.rollout import NodeState, Rollout
+from headway.model.signal import NodeHold
+
+
+class Problem(Struct, frozen=True):
+    """The shape of every error: a short code that programs compare, and one sentence."""
+
+    code: str
+    sentence: str
+    status: int
+
+
+class AppView(Struct, frozen=True):
+    """An app, the build that is live, and its latest rollout."""
+
+    config: AppConfig
+    live: BuildId | None = None
+    rollout: str | None = None
+
+
+class TierView(Struct, frozen=True):
+    """One tier of an app: how many nodes stand how, and how many run which build.
+
+    ``builds`` counts nodes by running build id; nodes that run nothing are under ``""``.
+    """
+
+    tier: str
+    nodes: int
+    fraction: float
+    states: dict[NodeState, int]
+    builds: dict[str, int]
+
+
+class RolloutView(Struct, frozen=True):
+    """A rollout with what a person needs to act on it.
+
+    ``next`` is the one obvious action (``advance``, ``resume``, ``deploy`` … or empty) and
+    ``next_why`` the sentence beside its button. ``blockers`` says what stands in the way.
+    """
+
+    rollout: Rollout
+    tiers: tuple[TierView, ...]
+    next: str = ""
+    next_why: str = ""
+    blockers: tuple[str, ...] = ()
+
+
+class NodeStatus(Struct, frozen=True):
+    """One node of one app, as the control plane sees it. Times in seconds since the epoch."""
+
+    node: str
+    app: str
+    tier: str
+    zone: str
+    position: float
+    state: NodeState
+    why: str
+    running: BuildId | None = None
+    goal: BuildId | None = None
+    pin: BuildId | None = None
+    hold: NodeHold | None = None
+    last_seen: float | None = None
+    report: Report | None = None
+
+
+class DeployRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Start a rollout of ``build`` (an id or an unambiguous prefix of at least 6 digits)."""
+
+    build: str
+    plan: Name = "default"
+    reason: Text = ""
+    supersede: bool = False
+
+
+class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Act on a rollout. With ``epoch`` it fails as stale when the rollout has moved on."""
+
+    reason: Text = ""
+    epoch: int | None = None
+
+
+class HoldRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Hold an app, ``app/tier`` or node; ``until`` in seconds since the epoch."""
+
+    scope: Scope
+    on: str
+    reason: Text
+    until: float | None = None
+
+
+class NodeHoldRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Keep a node as it is."""
+
+    reason: Text
+    until: float | None = None
+
+
+class PinRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pin a node to a build, whatever is signalled."""
+
+    build: str
+
+
+class TokenRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for a token: ``name`` is shown in the journal; for role node it is the node's name."""
+
+    name: str
+    role: str
+
+
+class TokenCreated(Struct, frozen=True):
+    """A new token; it is shown this once and only its hash is kept."""
+
+    name: str
+    role: str
+    token: str

@@ -1,0 +1,1 @@
+"""The control plane: composition root, engine, database, API, cockpit."""

@@ -1,0 +1,1 @@
+"""The signal store: where one small write moves the fleet."""

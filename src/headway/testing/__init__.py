@@ -1,0 +1,1 @@
+"""Fakes that the tests use, shipped for users' tests."""
