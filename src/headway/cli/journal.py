@@ -63,4 +63,5 @@ def _tell(call: Call, entry: JournalEntry) -> None:
 
 def _line(entry: JournalEntry) -> Text:
     when = said(f"{clock(entry.at)}  ", "dim")
-    return line(when, said(f"{entry.app}  ", "bold"), f"{entry.kind} by {entry.actor}: {entry.why}")
+    app = said(f"{entry.app}  ", "bold") if entry.app else ""
+    return line(when, app, f"{entry.kind} by {entry.actor}: {entry.why}")

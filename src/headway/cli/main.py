@@ -87,6 +87,9 @@ def run(arguments: Sequence[str]) -> int:
             with headway.make_context("headway", list(arguments), obj=call) as context:
                 headway.invoke(context)
             sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            return InvalidInput.exit_code
         except click.UsageError as error:
             call.json = call.json or "--json" in arguments
             return _explain(_usage(error), call)

@@ -37,9 +37,7 @@ def list_(call: Call, app: str | None, tier: str | None, state: str | None) -> N
             for status in client.nodes(app)
             if tier in {None, status.tier} and state in {None, status.state.value}
         ]
-    headings = ("NODE", "APP", "TIER", "STATE", "RUNNING", "SEEN", "WHY")
-    rows = [_row(status, time.time()) for status in found]
-    answer(call, found, lambda: table(headings, rows, "No node matches."))
+    answer(call, found, lambda: _list(found, time.time()))
 
 
 @node.command()
@@ -133,10 +131,20 @@ def _only_app(client: Client, name: str) -> str:
     raise InvalidInput(f"{name} runs {', '.join(apps) or 'no app'}: say which with --app")
 
 
+def _list(found: Sequence[NodeStatus], now: float) -> RenderableType:
+    """All nodes in a table; below it, the sentences of those that are not done."""
+    headings = ("NODE", "APP", "TIER", "STATE", "RUNNING", "SEEN")
+    rows = [_row(status, now) for status in found]
+    troubled = [status for status in found if status.state is not NodeState.DONE]
+    sentences = [line(said(status.node, "bold"), ": ", status.why) for status in troubled]
+    parts = [table(headings, rows, "No node matches.", folding=0)]
+    return lines(*parts, *([""] if sentences else []), *sentences)
+
+
 def _row(status: NodeStatus, now: float) -> Sequence[str | Text]:
     state = said(status.state, STATE_STYLES[status.state])
     seen = ago(status.last_seen, now)
-    return (status.node, status.app, status.tier, state, short(status.running), seen, status.why)
+    return (status.node, status.app, status.tier, state, short(status.running), seen)
 
 
 def _sentences(found: Sequence[NodeStatus]) -> RenderableType:

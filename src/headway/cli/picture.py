@@ -7,7 +7,7 @@ from rich.text import Text
 
 from headway.cli.screen import facts, line, said
 from headway.cli.wording import ago, duration, short
-from headway.model.plan import Step
+from headway.model.plan import Gate, Step
 from headway.model.rollout import LIVE, NodeState, Phase, Rollout
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import RolloutView, TierView
@@ -68,13 +68,13 @@ def headline(view: RolloutView) -> str:
 
 def countdown(rollout: Rollout, now: float) -> str:
     """How long the present phase will still take by itself, if that is known."""
-    step = _current(rollout)
-    if step is None:
-        return ""
-    if rollout.phase is Phase.SOAKING:
+    step, following = _step_at(rollout, rollout.step), _step_at(rollout, rollout.step + 1)
+    if rollout.phase is Phase.SOAKING and step:
         return f"{duration(rollout.since + step.soak - now)} of {duration(step.soak)} left"
-    if rollout.phase is Phase.ROLLING:
+    if rollout.phase is Phase.ROLLING and step:
         return f"{duration(rollout.step_since + step.deadline - now)} to the deadline"
+    if rollout.phase is Phase.WAITING and following and following.gate is Gate.ASSISTED:
+        return f"{duration(rollout.since + following.notice - now)} to the next step"
     return ""
 
 
@@ -92,14 +92,14 @@ def _place(rollout: Rollout, now: float) -> Text:
 
 
 def _step(rollout: Rollout) -> str:
-    step = _current(rollout)
+    step = _step_at(rollout, rollout.step)
     if step is None or rollout.phase not in LIVE:
         return ""
     return f"step {rollout.step + 1} of {len(rollout.plan)}, {step.tier} {step.share:.0%}: "
 
 
-def _current(rollout: Rollout) -> Step | None:
-    return rollout.plan[rollout.step] if 0 <= rollout.step < len(rollout.plan) else None
+def _step_at(rollout: Rollout, index: int) -> Step | None:
+    return rollout.plan[index] if 0 <= index < len(rollout.plan) else None
 
 
 def _tier(tier: TierView, target: str, width: int) -> Text:
@@ -127,7 +127,7 @@ def share_cells(counts: Sequence[int], total: int, width: int) -> list[int]:
 
 
 def _verdict(verdict: Verdict) -> Text:
-    mark = said(f"  {verdict.outcome:<8}", OUTCOME_STYLES[verdict.outcome])
+    mark = said(f"  {verdict.outcome:<9}", OUTCOME_STYLES[verdict.outcome])
     return line(mark, verdict.sentence)
 
 
@@ -136,13 +136,12 @@ def _sentences(view: RolloutView) -> list[tuple[str, str | Text]]:
     rows: list[tuple[str, str | Text]] = [("why", rollout.why)]
     rows += [("blocked", said(blocker, "yellow")) for blocker in view.blockers]
     if view.next:
-        rows.append(("next", _next(view)))
+        rows += [("next", said(_command(view), "bold")), ("then", view.next_why)]
     rows.append(("rollout", said(rollout.id, "dim")))
     return rows
 
 
-def _next(view: RolloutView) -> Text:
+def _command(view: RolloutView) -> str:
     app = view.rollout.app
     command = f"deploy {app} BUILD" if view.next == "deploy" else f"rollout {view.next} {app}"
-    reason = f"  {view.next_why}" if view.next_why else ""
-    return line(said(f"headway {command}", "bold"), reason)
+    return f"headway {command}"

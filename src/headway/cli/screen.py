@@ -4,11 +4,13 @@
 rich Text, no markup in a name or a reason is ever interpreted.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import click
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 from rich.table import Table
@@ -16,6 +18,9 @@ from rich.text import Text
 
 from headway.cli.call import Call, write_json
 from headway.cli.wording import clean
+
+UNFOLDED = 100_000
+"""A width that nothing reaches."""
 
 
 def said(text: str, style: str = "") -> Text:
@@ -34,16 +39,18 @@ def lines(*parts: str | RenderableType) -> Group:
 
 
 def table(
-    headings: Sequence[str], rows: Iterable[Sequence[str | Text]], nothing: str
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    nothing: str,
+    folding: int = -1,
 ) -> RenderableType:
-    """A table without lines. The last column takes what is left and folds; the others stay whole.
+    """A table without lines; where it is too wide, the column ``folding`` gives way.
 
     Without rows it is the sentence ``nothing``.
     """
     drawn = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for heading in headings[:-1]:
-        drawn.add_column(heading, overflow="fold")
-    drawn.add_column(headings[-1], overflow="fold", ratio=1)
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold", no_wrap=heading != headings[folding])
     for row in rows:
         drawn.add_row(*(said(cell) if isinstance(cell, str) else cell for cell in row))
     return drawn if drawn.row_count else said(nothing, "dim")
@@ -53,7 +60,7 @@ def facts(pairs: Iterable[tuple[str, str | Text]]) -> Table:
     """Names and values beside each other; a pair without a value is left out."""
     drawn = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     drawn.add_column(style="dim", no_wrap=True)
-    drawn.add_column(overflow="fold", ratio=1)
+    drawn.add_column(overflow="fold")
     for name, value in pairs:
         if value:
             drawn.add_row(name, said(value) if isinstance(value, str) else value)
@@ -61,13 +68,25 @@ def facts(pairs: Iterable[tuple[str, str | Text]]) -> Table:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Standard output or error. Width and colours follow the terminal, COLUMNS and NO_COLOR."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    """Standard output or error. Width and colours follow the terminal, COLUMNS and NO_COLOR.
+
+    What no terminal reads is not folded, unless COLUMNS asks for it.
+    """
+    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = UNFOLDED
+    return made
 
 
 def show(thing: RenderableType) -> None:
-    """Print one thing to standard output."""
-    console().print(thing)
+    """Print one thing to standard output; for a program's eyes, without blanks at line ends."""
+    to = console()
+    if to.is_terminal:
+        to.print(thing)
+        return
+    with to.capture() as drawn:
+        to.print(thing)
+    click.echo("\n".join(text.rstrip() for text in drawn.get().splitlines()))
 
 
 def note(sentence: str) -> None:

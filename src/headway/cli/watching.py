@@ -8,7 +8,7 @@ from rich.live import Live
 
 from headway.cli.call import Call, write_json
 from headway.cli.picture import headline, picture
-from headway.cli.screen import console, note, said
+from headway.cli.screen import console, note, said, show
 from headway.cli.wording import duration
 from headway.client.api import Client
 from headway.errors import RolloutFailed, Unreachable
@@ -19,12 +19,12 @@ LOOK_EVERY_SECONDS = 1.0
 PATIENCE_SECONDS = 600.0
 """How long the control plane may be away; nodes keep to the last signal meanwhile."""
 
-Show = Callable[[RolloutView, str], None]
+Display = Callable[[RolloutView, str], None]
 """Shows a view, and what is wrong with the connection if something is."""
 
 
 def watch(call: Call, client: Client, view: RolloutView, timeout: float | None) -> RolloutView:
-    """Show the rollout until it has ended, and return its last view.
+    """Display the rollout until it has ended, and return its last view.
 
     With --json each new view is a line. Raises RolloutFailed after ``timeout`` seconds, and
     Unreachable when the control plane stays away.
@@ -43,10 +43,10 @@ def watch(call: Call, client: Client, view: RolloutView, timeout: float | None) 
 
 
 def _until_ended(
-    client: Client, view: RolloutView, timeout: float | None, show: Show
+    client: Client, view: RolloutView, timeout: float | None, display: Display
 ) -> RolloutView:
     began = heard = time.monotonic()
-    show(view, "")
+    display(view, "")
     while view.rollout.phase in LIVE:
         if timeout is not None and time.monotonic() - began > timeout:
             raise RolloutFailed(
@@ -61,16 +61,16 @@ def _until_ended(
             if time.monotonic() - heard > PATIENCE_SECONDS:
                 raise
             trouble = error.sentence
-        show(view, trouble)
+        display(view, trouble)
     return view
 
 
-def _changes(tell: Callable[[RolloutView], None], gist: Callable[[RolloutView], object]) -> Show:
+def _changes(tell: Callable[[RolloutView], None], gist: Callable[[RolloutView], object]) -> Display:
     """Tell a view only when its gist is new; trouble goes to standard error, once."""
     told: object = None
     complained = ""
 
-    def show(view: RolloutView, trouble: str) -> None:
+    def display(view: RolloutView, trouble: str) -> None:
         nonlocal told, complained
         if trouble and trouble != complained:
             note(trouble)
@@ -78,8 +78,8 @@ def _changes(tell: Callable[[RolloutView], None], gist: Callable[[RolloutView], 
             tell(view)
         told, complained = gist(view), trouble
 
-    return show
+    return display
 
 
 def _print_headline(view: RolloutView) -> None:
-    console().print(said(headline(view)), soft_wrap=True)
+    show(said(headline(view)))

@@ -40,10 +40,14 @@ def duration(seconds: float) -> str:
 
 
 def ago(moment: float | None, now: float) -> str:
-    """How long before ``now`` something was; a clock that is ahead reads as now."""
+    """How long before ``now`` something was, in one unit; a clock that is ahead reads as now."""
     if moment is None:
         return "never"
-    return "just now" if now - moment < 1 else f"{duration(now - moment)} ago"
+    past = now - moment
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if past >= length:
+            return f"{past // length:.0f} {unit} ago"
+    return "just now"
 
 
 def clock(moment: float) -> str:
