@@ -24,7 +24,7 @@ Display = Callable[[RolloutView, str], None]
 
 
 def watch(call: Call, client: Client, view: RolloutView, timeout: float | None) -> RolloutView:
-    """Display the rollout until it has ended, and return its last view.
+    """Show the rollout until it has ended, and return its last view.
 
     With --json each new view is a line. Raises RolloutFailed after ``timeout`` seconds, and
     Unreachable when the control plane stays away.

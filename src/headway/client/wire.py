@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx2
 import msgspec
@@ -112,6 +112,8 @@ class Wire:
                 if not response.is_success:
                     self._refuse(response.status_code, response.headers, response.read())
                 yield iter(httpx2.EventSource(response))
+        except httpx2.SSEError as error:
+            raise HeadwayError(f"{self.url}{path} is not a stream of events: {error}") from None
         except httpx2.HTTPError as error:
             raise _unreachable(self.url, error, changing=False) from None
 
@@ -128,17 +130,18 @@ class Wire:
 def base_url(url: str) -> str:
     """The server's address without a trailing slash. Raises InvalidInput when it is none."""
     try:
-        parsed = httpx2.URL(url.rstrip("/"))
-    except (httpx2.InvalidURL, ValueError, TypeError):
-        raise InvalidInput(f"{url!r} is not an address; write it like http://host:port") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise InvalidInput(f"{url!r} is not an address; write it like http://host:port")
-    if parsed.userinfo or parsed.query or parsed.fragment:
+        parsed = urlsplit(url)
+        usable = parsed.scheme in {"http", "https"} and parsed.hostname and parsed.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidInput(f"{url!a} is not an address; write it like http://host:port")
+    if "@" in parsed.netloc or parsed.query or parsed.fragment:
         raise InvalidInput(
             "the server's address has a user, a query or a fragment in it; "
             "write it like http://host:port and put the token into a file"
         )
-    return str(parsed).rstrip("/")
+    return url.rstrip("/")
 
 
 def segment(name: str) -> str:
