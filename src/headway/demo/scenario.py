@@ -171,7 +171,7 @@ class Demo:
             for n in self._nodes
         ]
         load = self._children.start("load", [sys.executable, "-m", "headway.demo.load"])
-        assert load.stdin is not None and load.stdout is not None  # noqa: S101, PT018
+        assert load.stdin is not None and load.stdout is not None  # noqa: S101
         load.stdin.write(msgspec.json.encode(targets).decode() + "\n")
         load.stdin.flush()
         threading.Thread(target=self._listen, args=(load.stdout,), daemon=True).start()
