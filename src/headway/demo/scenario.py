@@ -131,18 +131,15 @@ class Demo:
         listen = f"127.0.0.1:{self._port}"
         data = str(self._token.parent)
         self._children.start("server", headway("server", "--data", data, "--listen", listen))
-        deadline = time.monotonic() + 60
-        while True:
-            if sentence := self._children.dead():
-                raise Unreachable(sentence)
-            try:
-                with Client(self._server, "") as client:
-                    client.health()
-                return
-            except HeadwayError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+        self._wait("the control plane to answer", self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            with Client(self._server, "") as client:
+                client.health()
+        except HeadwayError:
+            return False
+        return True
 
     def _start_nodes(self) -> None:
         tiers = ", ".join(f"{count} {tier}" for tier, count in self._tier_sizes().items())
