@@ -3,7 +3,7 @@
 import click
 from rich.text import Text
 
-from headway.cli.call import Call, asking, write_json
+from headway.cli.call import Call, asking, at_most, write_json
 from headway.cli.remote import connect
 from headway.cli.screen import line, note, said, show
 from headway.cli.wording import clock
@@ -16,7 +16,7 @@ from headway.model.journal import JournalEntry
 @click.option("--app", help="Only this app's entries.")
 @click.option("--rollout", help="Only this rollout's entries.")
 @click.option("--after", type=int, help="Only what came after the entry of this number.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@at_most(50)
 @click.option("--follow", "following", is_flag=True, help="Stay, and show what comes.")
 @asking
 @click.pass_obj
@@ -29,9 +29,9 @@ def journal(
     limit: int,
     following: bool,
 ) -> None:
-    """Show what was decided, by whom and why; the newest entry is the last.
+    """Show what was decided, by whom and why.
 
-    With --json each entry is a line.
+    The newest entry is the last. With --json each entry is a line.
     """
     with connect(call) as client:
         entries = client.journal(app, rollout, after, limit)
