@@ -34,18 +34,21 @@ def journal(
     The newest entry is the last. With --json each entry is a line.
     """
     with connect(call) as client:
+        begin = _newest(client) if following and after is None else after or 0
         entries = client.journal(app, rollout, after, limit)
         for entry in entries:
             _tell(call, entry)
         if following:
-            last = entries[-1].seq if entries else after
-            _follow(call, client, last, app, rollout)
+            _follow(call, client, max([begin, *(entry.seq for entry in entries)]), app, rollout)
 
 
-def _follow(
-    call: Call, client: Client, last: int | None, app: str | None, rollout: str | None
-) -> None:
-    for happening in follow(client, last):
+def _newest(client: Client) -> int:
+    """The number of the journal's newest entry, whatever it is about."""
+    return max((entry.seq for entry in client.journal(limit=1)), default=0)
+
+
+def _follow(call: Call, client: Client, after: int, app: str | None, rollout: str | None) -> None:
+    for happening in follow(client, after):
         if isinstance(happening, Disconnected):
             note(happening.sentence)
         elif isinstance(happening, JournalEntry) and (

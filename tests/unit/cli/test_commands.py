@@ -213,6 +213,15 @@ def test_the_journal_goes_on_where_its_page_ended(headway: Any, api: FakeApi) ->
     assert "ended the stream; resuming it" in ended.err
 
 
+def test_following_an_app_without_entries_begins_now(headway: Any, api: FakeApi) -> None:
+    api.on("GET", "/v1/journal", [examples.ENTRY], [])
+    api.on("GET", "/v1/events", InvalidInput("enough of it"))
+    assert headway("journal", "--follow", "--app", "api").out == ""
+    newest, page, stream = api.asked
+    assert (newest.query, page.query) == ({"limit": ["1"]}, {"app": ["api"], "limit": ["50"]})
+    assert stream.last_event_id == "41"
+
+
 def test_a_token_is_the_only_thing_on_standard_output(headway: Any) -> None:
     ended = headway("token", "new", "ci", "--role", "deployer")
     assert ended.out == "hw_secret\n"
