@@ -11,6 +11,7 @@ import msgspec
 
 from headway.agent.activation import Activator
 from headway.agent.config import AppSettings
+from headway.agent.durable import make_directory, storing
 from headway.agent.lifecycle import Hooks
 from headway.agent.log import log
 from headway.agent.slots import Slots
@@ -75,7 +76,8 @@ class Worker:
         self._trust = trust
         self._tell = tell
         directory = root / app.name
-        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with storing(f"setting up {directory}"):
+            make_directory(directory)
         self._memory = Memory(directory)
         self._slots = Slots(directory, self._memory)
         self._hooks = Hooks(self._memory, directory)
@@ -215,7 +217,11 @@ class Worker:
             signal, record = self._signal, self._record
         state = self._memory.state
         if signal != state.signal or record != state.record:
-            state = self._memory.keep(signal=signal, record=record)
+            # Whoever pins a node again means it: what failed there may be tried once more.
+            pinned = record.seats[self.name].pin if record and self.name in record.seats else None
+            again = record != state.record and state.failed and state.failed.build == pinned
+            failed = None if again else state.failed
+            state = self._memory.keep(signal=signal, record=record, failed=failed)
             self._retries = 0
         return goal(signal, record, state.failed, time.time(), self.name)
 

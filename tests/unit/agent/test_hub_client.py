@@ -139,7 +139,11 @@ def test_other_events_are_passed_over() -> None:
 def test_a_broken_stream_is_told_and_begun_again(broken: bytes) -> None:
     connections = iter([stream(broken), stream(event("signals/a", b"1"))])
     updates: list[Update] = []
-    with serving(lambda handler, body: next(connections)(handler, body)) as url:
+
+    def one_after_another(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        next(connections)(handler, body)
+
+    with serving(one_after_another) as url:
         for update in HubClient(url, "t").watch(("a",)):
             updates.append(update)
             if update.key:
