@@ -48,12 +48,17 @@ class HubClient:
     """Implements ``headway.signals.port.Link``; ``server`` is the control plane's URL."""
 
     def __init__(self, server: str, token: str, heartbeat: float = HEARTBEAT) -> None:
-        parts = urlsplit(server)
+        wrong = InvalidInput(f"{server!r} is no server; write one like https://headway.example")
+        try:
+            parts = urlsplit(server)
+            port = parts.port
+        except ValueError:
+            raise wrong from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InvalidInput(f"{server!r} is no server; write one like https://headway.example")
+            raise wrong
         self._server = server
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname, port
         self._prefix = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
         self._heartbeat = heartbeat

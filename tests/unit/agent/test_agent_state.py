@@ -79,7 +79,7 @@ def test_state_and_switch_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     sync, rename = os.fsync, os.rename
 
     def synced(handle: int) -> None:
-        steps.append("directory" if os.path.isdir(f"/proc/self/fd/{handle}") else "file")
+        steps.append("directory" if Path(f"/proc/self/fd/{handle}").is_dir() else "file")
         sync(handle)
 
     def renamed(*names: str, **rest: int) -> None:
@@ -101,4 +101,4 @@ def test_current_always_leads_somewhere(tmp_path: Path) -> None:
         assert hot(tmp_path) == slot
     (tmp_path / ".current.new").symlink_to("left by a crash")
     switch(tmp_path, "3")
-    assert os.readlink(tmp_path / "current") == "slots/3"
+    assert (tmp_path / "current").readlink() == Path("slots/3")
