@@ -5,11 +5,11 @@ import tomllib
 import click
 import msgspec
 import pytest
-from tests.docs import generate
-from tests.docs.generate import CONFIGURATIONS, REFERENCE, commands, pages, routes, sections
 
 from headway import settings
 from headway.client.problems import family
+from tests.docs import generate
+from tests.docs.generate import CONFIGURATIONS, REFERENCE, commands, pages, routes, sections
 
 COMMANDS = dict(commands())
 

@@ -115,7 +115,9 @@ class Demo:
             rows = self._rollout(repository, repository.bad, "default", "a bad build")
             self._measure_revert(rows)
             self.outcome.torn_responses = self._totals.torn
-            self._say(f"why is nothing deploying? {' '.join(client.why(APP).sentences)}")
+            self._say(f"$ headway why {APP}")
+            for sentence in client.why(APP).sentences:
+                self._say(f"  {sentence}")
 
     def stay(self) -> None:
         """Keep everything running until interrupted; raise when a process ends by itself."""
@@ -264,7 +266,7 @@ class Demo:
 
 @contextmanager
 def demo(home: Path | None, port: int | None, say: Say) -> Iterator[Demo]:
-    """A demo in ``home``, or in a temporary directory that is removed; no process is left behind."""
+    """A demo in ``home``, or in a temporary directory; no process of it is left behind."""
     with _place(home) as directory, _termination_interrupts():
         running = Demo(directory, port or free_ports(1)[0], say)
         try:

@@ -63,7 +63,7 @@ def snapshot(directory: Path) -> Tree:
         name = str(path.relative_to(directory))
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):
-            found[name] = (Kind.LINK, os.readlink(path))  # noqa: PTH115 - Path would tidy it
+            found[name] = (Kind.LINK, os.readlink(path))
         elif stat.S_ISDIR(status.st_mode):
             assert stat.S_IMODE(status.st_mode) == 0o755
             found[name] = (Kind.DIRECTORY, "")
