@@ -122,3 +122,24 @@ class TokenCreated(Struct, frozen=True):
     name: str
     role: str
     token: str
+
+
+class TokenView(Struct, frozen=True):
+    """A token as a list of them shows it; ``created_at`` in seconds since the epoch."""
+
+    name: str
+    role: str
+    created_at: float
+
+
+class Why(Struct, frozen=True):
+    """Why nothing is deploying, or what it waits for, a sentence each."""
+
+    sentences: tuple[str, ...]
+
+
+class Health(Struct, frozen=True):
+    """That the control plane serves, and in which version."""
+
+    status: str
+    version: str
