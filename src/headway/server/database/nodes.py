@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, delete, insert, select, update
 
 from headway.model.signal import NodeRecord
-from headway.server.database.tables import nodes
+from headway.server.database.tables import nodes, reports
 
 
 def add(connection: Connection, record: NodeRecord, version: str, now: float) -> None:
@@ -24,4 +24,5 @@ def every(connection: Connection) -> tuple[NodeRecord, ...]:
 
 def forget(connection: Connection, name: str) -> None:
     """Remove a node and its reports."""
+    connection.execute(delete(reports).where(reports.c.node == name))
     connection.execute(delete(nodes).where(nodes.c.name == name))

@@ -89,7 +89,7 @@ nodes = Table(
 reports = Table(
     "reports",
     metadata,
-    Column("node", ForeignKey("nodes.name", ondelete="CASCADE"), primary_key=True),
+    Column("node", String(128), primary_key=True),
     Column("app", String(63), primary_key=True),
     Column("received_at", Float, nullable=False),
     Column("report", Document(Report), nullable=False),

@@ -85,9 +85,6 @@ def upgrade() -> None:
         sa.Column("app", sa.String(length=63), nullable=False),
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.Column("report", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["node"], ["nodes.name"], name="fk_reports_node", ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("node", "app", name="pk_reports"),
     )
     op.create_table(
