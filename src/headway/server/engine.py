@@ -18,7 +18,6 @@ from headway.core import rollout as core
 from headway.core.rollout import HEADWAY, signal_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView
 from headway.model.build import Build
-from headway.model.hold import Hold
 from headway.model.plan import AppConfig
 from headway.model.report import Report
 from headway.model.rollout import (
@@ -41,7 +40,7 @@ from headway.model.rollout import (
 )
 from headway.model.verdict import Verdict
 from headway.model.views import ActionRequest, DeployRequest
-from headway.server.database import apps, holds, journal, outbox, rollouts
+from headway.server.database import holds, journal, outbox, rollouts
 from headway.server.database.connection import Database
 from headway.server.database.outbox import Pending
 from headway.server.effects import Effects
@@ -49,6 +48,7 @@ from headway.server.fleet import Fleet
 from headway.server.news import News
 from headway.server.publisher import Publisher
 from headway.server.roster import Roster
+from headway.server.situation import Situation, look, under_way
 
 PACE_SECONDS = 0.1
 """The shortest time between two observations; a report is noticed within it."""
@@ -67,16 +67,6 @@ class Judge(Protocol):
 
     def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
         """What the metrics say about a rollout."""
-
-
-class Situation(Struct, frozen=True):
-    """What is known of an app at one moment."""
-
-    config: AppConfig
-    latest: Rollout | None
-    live_build: str | None
-    holds: tuple[Hold, ...]
-    last_epoch: int
 
 
 class _Recorded(Struct, frozen=True):
@@ -140,7 +130,7 @@ class Engine:
 
     async def situation(self, app: str) -> Situation:
         """What is known of an app. Raises NotFound."""
-        return await self._database.read(lambda c: self._situation(c, app))
+        return await self._database.read(lambda c: look(c, app, self._clock()))
 
     def view(self, known: Situation, now: float) -> FleetView:
         """The app's nodes, held against its latest rollout."""
@@ -317,7 +307,7 @@ class Engine:
             self._stirred.clear()
             try:
                 await self._roster.catch_up()
-                for app in await self._database.read(_under_way):
+                for app in await self._database.read(under_way):
                     await self.observe(app)
             except HeadwayError as error:
                 log.warning("cannot observe", why=error.sentence)
@@ -331,28 +321,8 @@ class Engine:
             raise NotFound(f"there is no rollout {rollout}; see `headway rollout status`")
         return state
 
-    def _situation(self, connection: Connection, app: str) -> Situation:
-        config = apps.get(connection, app)
-        if config is None:
-            raise NotFound(f"there is no app {app}; see `headway app list`")
-        now = self._clock()
-        succeeded = rollouts.last_succeeded(connection, app)
-        return Situation(
-            config=config,
-            latest=next(iter(rollouts.newest(connection, app, 1)), None),
-            live_build=succeeded.target if succeeded else None,
-            holds=tuple(h for h in holds.every(connection) if h.until is None or now < h.until),
-            last_epoch=rollouts.last_epoch(connection, app),
-        )
-
     def _lock(self, app: str) -> asyncio.Lock:
         return self._locks.setdefault(app, asyncio.Lock())
-
-
-def _under_way(connection: Connection) -> tuple[str, ...]:
-    """The apps for which there is something to do."""
-    live = {state.app for state in rollouts.live(connection)}
-    return tuple(sorted(live | {pending.app for pending in outbox.pending(connection)}))
 
 
 def _write(connection: Connection, step: _Recorded, now: float) -> None:
