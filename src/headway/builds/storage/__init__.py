@@ -1,1 +1,25 @@
 """Where artifacts lie."""
+
+from pathlib import Path
+
+from headway.builds.storage.directory import DirectoryStorage
+from headway.builds.storage.http import HttpStorage
+from headway.builds.storage.port import Storage
+from headway.errors import InvalidInput
+
+__all__ = ["DirectoryStorage", "HttpStorage", "Storage", "open"]
+
+
+def open(location: str | Path, token: str | None = None) -> Storage:  # noqa: A001
+    """The store at an http(s) URL under which its paths lie, or in a directory.
+
+    The control plane's own store is at ``https://HOST/v1/store``. ``token`` is sent as a bearer
+    token and is of use with a URL only.
+    """
+    text = str(location)
+    if text.startswith(("http://", "https://")):
+        return HttpStorage(text, token)
+    if "://" in text:
+        scheme = text.partition("://")[0]
+        raise InvalidInput(f"a store cannot be reached by {scheme!a}; use a directory or http(s)")
+    return DirectoryStorage(Path(location))

@@ -1,0 +1,34 @@
+"""Where the parts of a build lie in the store.
+
+<app>/builds/<build id>/attestation.json    who made it, from which commit; signed; written last
+<app>/builds/<build id>/manifest.zst        the entries; its raw bytes' sha256 is the build id
+<app>/builds/<build id>/index.zst           in which pack each blob of the build lies
+<app>/packs/<sha256 of the pack>            blobs, each a zstd frame of its own
+"""
+
+from headway.model.names import BuildId, Digest
+
+MAX_MANIFEST_BYTES = 256 * 1024 * 1024
+"""Raw; a million entries with paths of 120 characters and their digests."""
+
+MAX_INDEX_BYTES = 256 * 1024 * 1024
+
+
+def attestation(app: str, build: BuildId) -> str:
+    """The path of a build's signed attestation."""
+    return f"{app}/builds/{build}/attestation.json"
+
+
+def manifest(app: str, build: BuildId) -> str:
+    """The path of a build's manifest."""
+    return f"{app}/builds/{build}/manifest.zst"
+
+
+def index(app: str, build: BuildId) -> str:
+    """The path of a build's index."""
+    return f"{app}/builds/{build}/index.zst"
+
+
+def pack(app: str, digest: Digest) -> str:
+    """The path of a pack."""
+    return f"{app}/packs/{digest}"
