@@ -59,7 +59,7 @@ def see(
     build, why = wanted(signal, seat)
     if build is None:
         return node(NodeState.DONE, why)
-    if has_failed(report.failed, build, signal):
+    if has_failed(report.failed, build, signal, seat):
         return node(NodeState.FAILED, report.error or f"{build[:12]} failed here")
     if report.epoch < signal.turned:
         return node(NodeState.MOVING, f"has not answered epoch {signal.turned} yet")

@@ -39,7 +39,7 @@ def goal(
         return Goal(None, None, f"waiting for a first signal of {app}")
     prepare = signal.target if signal.prepare else None
     run, why = wanted(signal, seat)
-    if run is not None and has_failed(failed, run, signal):
+    if run is not None and has_failed(failed, run, signal, seat):
         stay = signal.base if run == signal.target else None
         return Goal(stay, None, f"{run[:12]} failed here; waiting to be told to retry")
     return Goal(run, prepare, why)
@@ -59,6 +59,9 @@ def wanted(signal: Signal, seat: Seat) -> tuple[BuildId | None, str]:
     return signal.base, f"{place} is beyond {fraction:.4g}"
 
 
-def has_failed(failed: Failure | None, build: BuildId, signal: Signal) -> bool:
-    """Whether ``build`` has failed here in the attempt that the signal asks for."""
-    return failed is not None and failed.build == build and failed.attempt >= signal.attempt
+def has_failed(failed: Failure | None, build: BuildId, signal: Signal, seat: Seat) -> bool:
+    """Whether ``build`` has failed here and is not to be tried again yet."""
+    if failed is None or failed.build != build:
+        return False
+    retries = failed.attempt < signal.attempt and seat.position < signal.retry.get(seat.tier, 0.0)
+    return not retries

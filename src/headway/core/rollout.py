@@ -106,7 +106,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
 
 def start(
     *,
-    id: str,  # noqa: A002 - it is the rollout's id
+    id: str,
     app: AppConfig,
     plan_name: str,
     base: BuildId | None,
@@ -223,6 +223,11 @@ def _rolling(state: Rollout, fleet: FleetView, found: Findings, now: float) -> D
         why = f"{title(step)}: the wave rises to {plans.percent(risen)}"
         fractions = {**state.fractions, step.tier: risen}
         return _signal(structs.replace(state, fractions=fractions), HEADWAY, why, now)
+    retried = state.retry.get(step.tier, front)
+    again = wave.retry(nodes, retried, front, bound)
+    if again > retried:
+        why = f"{title(step)}: failed nodes up to {plans.percent(again)} try again"
+        return _signal(structs.replace(state, retry={step.tier: again}), HEADWAY, why, now)
     if not found.complete:
         return Decision(state, why=found.waiting_for)
     count = len(wave.within(nodes, step.share))
@@ -337,8 +342,14 @@ def _retry(state: Rollout, event: Retry, now: float) -> Decision:
     why = f"{event.by} asks the failed nodes to try again"
     phase = Phase.ROLLING if state.phase in (Phase.SOAKING, Phase.WAITING) else state.phase
     since = state.since if phase is state.phase else now
+    tier = state.plan[state.step].tier
     again = structs.replace(
-        state, phase=phase, since=since, step_since=now, attempt=state.attempt + 1
+        state,
+        phase=phase,
+        since=since,
+        step_since=now,
+        attempt=state.attempt + 1,
+        retry=_everywhere(state) if state.phase is Phase.REVERTING else {tier: 0.0},
     )
     return _signal(again, event.by, why, now)
 
@@ -358,6 +369,7 @@ def _revert(state: Rollout, by: str, reason: str, now: float) -> Decision:
         since=now,
         ended_at=None,
         attempt=state.attempt + 1,
+        retry=_everywhere(state),
         turned=state.epoch + 1,
         fractions={} if at_once else state.fractions,
         layer=None if at_once else state.layer,
@@ -405,9 +417,13 @@ def _revert_wave(state: Rollout, fleet: FleetView, now: float) -> Decision:
 
 
 def _succeed(state: Rollout, now: float) -> Decision:
-    fractions = {step.tier: 1.0 for step in state.plan}
     done = structs.replace(
-        state, phase=Phase.SUCCEEDED, fractions=fractions, layer=None, since=now, ended_at=now
+        state,
+        phase=Phase.SUCCEEDED,
+        fractions=_everywhere(state),
+        layer=None,
+        since=now,
+        ended_at=now,
     )
     return _signal(done, HEADWAY, f"{state.target[:12]} is live on every node", now)
 
@@ -433,6 +449,7 @@ def signal_of(state: Rollout) -> Signal:
         why=state.why[:500],
         turned=state.turned,
         layer=state.layer,
+        retry=state.retry,
     )
 
 
@@ -465,6 +482,10 @@ def _layer(predecessor: Rollout | None) -> Layer | None:
             "two unfinished rollouts lie on top of each other; revert the last one before another"
         )
     return Layer(predecessor.target, predecessor.fractions)
+
+
+def _everywhere(state: Rollout) -> dict[str, float]:
+    return {step.tier: 1.0 for step in state.plan}
 
 
 def _with(effects: tuple[Effect, ...], decision: Decision) -> Decision:

@@ -5,7 +5,7 @@ the fraction that waits. All functions take one tier's nodes, sorted by position
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -36,13 +36,29 @@ def rise(
 
     A node in transition is one that is moving, or that was told to and has fallen silent.
     """
-    busy = Counter(node.zone for node in nodes if _in_transition(node, front))
+    return _raise(nodes, front, front, to, bound, lambda node: _will_move(node, target))
+
+
+def retry(nodes: Sequence[NodeView], front: float, to: float, bound: Limits) -> float:
+    """As ``rise``, for the front below which failed nodes try again; ``to`` is the wave's."""
+    return _raise(nodes, to, front, to, bound, lambda node: node.state is NodeState.FAILED)
+
+
+def _raise(
+    nodes: Sequence[NodeView],
+    told: float,
+    front: float,
+    to: float,
+    bound: Limits,
+    moves: Callable[[NodeView], bool],
+) -> float:
+    busy = Counter(node.zone for node in nodes if _in_transition(node, told))
     for node in nodes:
         if node.position < front:
             continue
         if node.position >= to:
             break
-        if _will_move(node, target):
+        if moves(node):
             if not _room(busy, node.zone, bound):
                 return max(front, node.position)
             busy[node.zone] += 1

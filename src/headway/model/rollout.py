@@ -44,8 +44,8 @@ class Rollout(Struct, frozen=True):
     the phase that a pause interrupted. ``smoke`` is the result of the step's smoke test, once
     there is one. ``metrics`` are those that a step may require. ``objections`` are what made
     the machine pause (``nodes``, ``deadline``, ``smoke``, ``metric:NAME``, ``data:NAME``), and
-    ``waived`` those that a person has overruled for this step. ``turned`` and ``layer`` are as
-    in the signal. ``why`` is the sentence of the last decision.
+    ``waived`` those that a person has overruled for this step. ``turned``, ``layer`` and
+    ``retry`` are as in the signal. ``why`` is the sentence of the last decision.
     """
 
     id: str
@@ -71,6 +71,7 @@ class Rollout(Struct, frozen=True):
     ended_at: float | None = None
     turned: int = 0
     layer: Layer | None = None
+    retry: dict[Name, Fraction] = {}
     metrics: tuple[str, ...] = ()
     objections: tuple[str, ...] = ()
     waived: tuple[str, ...] = ()

@@ -27,8 +27,8 @@ class Signal(Struct, frozen=True, forbid_unknown_fields=True):
     is not named has fraction 0. ``epoch`` rises with every write and an agent never acts on one
     that it has passed. ``turned`` is the epoch at which the rollout began or turned round: what
     a node attested before it says nothing about where it is going now. ``attempt`` rises when
-    failed nodes are to try again. While ``prepare`` is set, every node may fetch and prepare
-    ``target`` before its turn.
+    failed nodes are to try again; those whose position is below ``retry[tier]`` then do. While
+    ``prepare`` is set, every node may fetch and prepare ``target`` before its turn.
     """
 
     app: Name
@@ -44,6 +44,7 @@ class Signal(Struct, frozen=True, forbid_unknown_fields=True):
     why: Text
     turned: int = 0
     layer: Layer | None = None
+    retry: dict[Name, Fraction] = {}
 
 
 class Seat(Struct, frozen=True, forbid_unknown_fields=True):
