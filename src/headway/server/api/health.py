@@ -1,8 +1,6 @@
 """Whether it serves, and who the caller is."""
 
-from typing import Any
-
-from litestar import Request, get
+from litestar import get
 
 import headway
 from headway.model.access import Identity
