@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -57,8 +58,8 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
         signal_trust=keys.signal_trust,
         judge=Guard(),
     )
-    await plane.start()
     try:
+        await plane.start()
         await _Server(plane).serve(sockets=[listener])
     finally:
         await plane.close()
@@ -134,7 +135,7 @@ def _bound(config: ServerConfig) -> Iterator[socket.socket]:
         raise InvalidInput(f'there is no address "{host}" to listen on: {error}') from None
     except OSError as error:
         raise Refused(
-            f"cannot listen on {config.listen}: {error.strerror}; is another server running?"
+            f"cannot listen on {config.listen}: {os.strerror(error.errno or 0)}; is it taken?"
         ) from None
     with listener:
         yield listener

@@ -12,7 +12,7 @@ from headway.builds.frames import decompress
 from headway.errors import NotFound, Refused, Untrusted
 from headway.model.access import Identity
 from headway.model.build import Build
-from headway.server.api.limits import Limit
+from headway.server.api.given import Caller, InPath, Limit, Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import apps, builds, journal
 from headway.server.lookup import find_build
@@ -28,7 +28,7 @@ from headway.signing import MAX_ENVELOPE_BYTES
     summary="Hand in a published build",
 )
 async def register_build(
-    app: str, request: Request[Identity, None, State], plane: ControlPlane, caller: Identity
+    app: InPath, request: Request[Identity, None, State], plane: Plane, caller: Caller
 ) -> Build:
     """The body is the build's attestation as it was signed; the manifest must be in the store.
 
@@ -52,7 +52,7 @@ async def register_build(
 
 
 @get("/v1/apps/{app:str}/builds", opt={"role": Rule.VIEWER}, summary="An app's builds")
-async def list_builds(app: str, plane: ControlPlane, limit: Limit = 50) -> list[Build]:
+async def list_builds(app: InPath, plane: Plane, limit: Limit = 50) -> list[Build]:
     """Newest first."""
 
     def read(connection: Connection) -> tuple[Build, ...]:
@@ -68,7 +68,7 @@ async def list_builds(app: str, plane: ControlPlane, limit: Limit = 50) -> list[
     opt={"role": Rule.VIEWER},
     summary="A build by the first digits of its id",
 )
-async def show_build(app: str, prefix: str, plane: ControlPlane) -> Build:
+async def show_build(app: InPath, prefix: InPath, plane: Plane) -> Build:
     """At least six digits, and enough of them that only one build begins so."""
     return await plane.database.read(lambda c: find_build(c, app, prefix))
 

@@ -10,6 +10,7 @@ from litestar.response import Stream
 
 from headway.errors import InvalidInput
 from headway.server.api.frames import HEARTBEAT, HEARTBEAT_SECONDS, frame, stream
+from headway.server.api.given import Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import journal
 from headway.server.plane import ControlPlane
@@ -26,7 +27,7 @@ LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
     media_type="text/event-stream",
     summary="Follow the journal and the fleet",
 )
-async def follow(plane: ControlPlane, last_event_id: LastEventId = None) -> Stream:
+async def follow(plane: Plane, last_event_id: LastEventId = None) -> Stream:
     """Events ``journal`` with an entry, and ``fleet`` with the app whose nodes have moved.
 
     After a reconnection with ``Last-Event-ID`` the entries since come first. ``fleet`` comes at

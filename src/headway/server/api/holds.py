@@ -4,13 +4,14 @@ import re
 from secrets import token_hex
 
 from litestar import delete, get, post
+from litestar.params import JSONBody
 from sqlalchemy import Connection
 
 from headway.errors import InvalidInput, NotFound
-from headway.model.access import Identity
 from headway.model.hold import Hold, Scope
 from headway.model.signal import NodeHold
 from headway.model.views import HoldRequest
+from headway.server.api.given import Caller, InPath, Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import apps, holds, journal
 from headway.server.plane import ControlPlane
@@ -20,7 +21,7 @@ _NODE = "node-"
 
 
 @get("/v1/holds", opt={"role": Rule.VIEWER}, summary="Every hold")
-async def list_holds(plane: ControlPlane) -> list[Hold]:
+async def list_holds(plane: Plane) -> list[Hold]:
     """Those of apps and tiers first, oldest first; those that have lapsed are left out."""
     now = plane.clock()
     placed = [*await plane.database.read(holds.every), *_on_nodes(plane)]
@@ -28,7 +29,7 @@ async def list_holds(plane: ControlPlane) -> list[Hold]:
 
 
 @post("/v1/holds", opt={"role": Rule.DEPLOYER}, status_code=201, summary="Place a hold")
-async def place_hold(data: HoldRequest, plane: ControlPlane, caller: Identity) -> Hold:
+async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) -> Hold:
     """Nothing new begins on what is held. A hold never stops a revert."""
     now = plane.clock()
     if data.scope is Scope.NODE:
@@ -55,7 +56,7 @@ async def place_hold(data: HoldRequest, plane: ControlPlane, caller: Identity) -
 
 
 @delete("/v1/holds/{hold:str}", opt={"role": Rule.DEPLOYER}, summary="Lift a hold")
-async def lift_hold(hold: str, plane: ControlPlane, caller: Identity) -> None:
+async def lift_hold(hold: InPath, plane: Plane, caller: Caller) -> None:
     """What waited for it goes on by itself."""
     if hold.startswith(_NODE):
         await plane.roster.unhold(hold.removeprefix(_NODE), caller.name)

@@ -5,24 +5,23 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
 from headway.errors import Denied, InvalidInput
-from headway.model.access import Identity
 from headway.model.names import Name
 from headway.model.report import Enrolment, Report
 from headway.model.signal import record_key, signal_key
 from headway.server.api.frames import HEARTBEAT, HEARTBEAT_SECONDS, stream
+from headway.server.api.given import Caller, Plane
 from headway.server.auth.rules import Rule
-from headway.server.plane import ControlPlane
 from headway.signals.hub import Hub
 
 MAX_APPS = 64
 
 
 @post("/v1/node/enrol", opt={"role": Rule.NODE}, status_code=204, summary="Present a node")
-async def enrol(data: Enrolment, plane: ControlPlane, caller: Identity) -> None:
+async def enrol(data: JSONBody[Enrolment], plane: Plane, caller: Caller) -> None:
     """The same facts again change nothing."""
     if data.node != caller.name:
         raise Denied(f"this is the token of {caller.name}; {data.node} needs its own")
@@ -38,9 +37,9 @@ async def enrol(data: Enrolment, plane: ControlPlane, caller: Identity) -> None:
     summary="Follow the signals of apps and the node's own record",
 )
 async def watch(
-    apps: Annotated[str, Parameter(description="Names, separated by commas")],
-    plane: ControlPlane,
-    caller: Identity,
+    apps: Annotated[str, QueryParameter(description="Names, separated by commas")],
+    plane: Plane,
+    caller: Caller,
 ) -> Stream:
     """Events ``update`` with a key and a signed value in base64; the current values come first.
 
@@ -59,7 +58,7 @@ async def watch(
 
 
 @post("/v1/node/reports", opt={"role": Rule.NODE}, status_code=204, summary="Report")
-async def report(data: list[Report], plane: ControlPlane, caller: Identity) -> None:
+async def report(data: JSONBody[list[Report]], plane: Plane, caller: Caller) -> None:
     """Answered when the reports are durable. A report that is not news changes nothing."""
     await plane.desk.hand_in(tuple(data), caller)
 

@@ -1,17 +1,16 @@
 """Rollouts and what people do to them."""
 
 from litestar import get, post
+from litestar.params import JSONBody
 from sqlalchemy import Connection
 
 from headway.errors import NotFound
-from headway.model.access import Identity
 from headway.model.rollout import Rollout
 from headway.model.views import ActionRequest, DeployRequest, RolloutView
-from headway.server.api.limits import Limit
+from headway.server.api.given import Caller, InPath, Limit, Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import apps, rollouts
 from headway.server.lookup import find_build
-from headway.server.plane import ControlPlane
 from headway.server.show import show_rollout
 
 
@@ -22,7 +21,7 @@ from headway.server.show import show_rollout
     summary="Deploy a build",
 )
 async def deploy(
-    app: str, data: DeployRequest, plane: ControlPlane, caller: Identity
+    app: InPath, data: JSONBody[DeployRequest], plane: Plane, caller: Caller
 ) -> RolloutView:
     """Start a rollout. With ``supersede`` it takes the place of one that is under way."""
     await plane.engine.situation(app)
@@ -32,7 +31,7 @@ async def deploy(
 
 
 @get("/v1/apps/{app:str}/rollouts", opt={"role": Rule.VIEWER}, summary="An app's rollouts")
-async def list_rollouts(app: str, plane: ControlPlane, limit: Limit = 20) -> list[Rollout]:
+async def list_rollouts(app: InPath, plane: Plane, limit: Limit = 20) -> list[Rollout]:
     """Newest first."""
 
     def read(connection: Connection) -> tuple[Rollout, ...]:
@@ -44,7 +43,7 @@ async def list_rollouts(app: str, plane: ControlPlane, limit: Limit = 20) -> lis
 
 
 @get("/v1/rollouts/{rollout:str}", opt={"role": Rule.VIEWER}, summary="One rollout")
-async def get_rollout(rollout: str, plane: ControlPlane) -> RolloutView:
+async def get_rollout(rollout: InPath, plane: Plane) -> RolloutView:
     """Its state tier by tier, the one obvious next action, and what stands in the way."""
     return await show_rollout(plane, rollout)
 
@@ -56,7 +55,7 @@ async def get_rollout(rollout: str, plane: ControlPlane) -> RolloutView:
     summary="Advance, pause, resume, revert, abort or retry",
 )
 async def act(
-    rollout: str, action: str, data: ActionRequest, plane: ControlPlane, caller: Identity
+    rollout: InPath, action: InPath, data: JSONBody[ActionRequest], plane: Plane, caller: Caller
 ) -> RolloutView:
     """With ``epoch`` the action fails as stale when the rollout has moved on since."""
     await plane.engine.act(rollout, action, data, caller.name)

@@ -10,6 +10,7 @@ from litestar import Request, Response, get, head, put
 from litestar.response import Stream
 
 from headway.errors import NotFound, Refused, StaleView, TooLarge
+from headway.server.api.given import InPath, Plane
 from headway.server.auth.rules import Rule
 from headway.server.plane import ControlPlane
 
@@ -21,7 +22,7 @@ _AnyRequest = Request[Any, Any, Any]
 
 
 @get("/v1/store/{path:path}", opt={"role": Rule.ANY}, media_type=_BINARY, summary="An artifact")
-async def read_artifact(path: str, request: _AnyRequest, plane: ControlPlane) -> Response[Any]:
+async def read_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> Response[Any]:
     """Its bytes, or a range of them. Artifacts never change, so a copy never goes stale."""
     path, size = await _find(path, plane)
     headers = _headers(path)
@@ -46,7 +47,7 @@ async def read_artifact(path: str, request: _AnyRequest, plane: ControlPlane) ->
 
 
 @head("/v1/store/{path:path}", opt={"role": Rule.ANY}, summary="Whether there is an artifact")
-async def probe_artifact(path: str, plane: ControlPlane) -> Response[None]:
+async def probe_artifact(path: InPath, plane: Plane) -> Response[None]:
     """Its size in bytes, as Content-Length."""
     path, size = await _find(path, plane)
     headers = _headers(path) | {"Content-Length": str(size)}
@@ -60,7 +61,7 @@ async def probe_artifact(path: str, plane: ControlPlane) -> Response[None]:
     request_max_body_size=None,
     summary="Store an artifact",
 )
-async def write_artifact(path: str, request: _AnyRequest, plane: ControlPlane) -> None:
+async def write_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> None:
     """Artifacts are created whole and never replaced; the same bytes again change nothing."""
     announced = request.headers.get("content-length", "")
     if (announced.isdigit() and len(announced) > 15) or int(announced or 0) > MAX_ARTIFACT_BYTES:

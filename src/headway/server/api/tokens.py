@@ -3,20 +3,21 @@
 import re
 
 from litestar import delete, get, post
+from litestar.params import JSONBody
 from sqlalchemy import Connection
 
 from headway.errors import InvalidInput, NotFound
-from headway.model.access import Identity, Role
+from headway.model.access import Role
 from headway.model.views import TokenCreated, TokenRequest, TokenView
+from headway.server.api.given import Caller, InPath, Plane
 from headway.server.auth.callers import fingerprint, new_secret
 from headway.server.auth.rules import Rule
 from headway.server.database import journal, tokens
 from headway.server.database.tokens import Token
-from headway.server.plane import ControlPlane
 
 
 @post("/v1/tokens", opt={"role": Rule.ADMIN}, status_code=201, summary="Make a token")
-async def create_token(data: TokenRequest, plane: ControlPlane, caller: Identity) -> TokenCreated:
+async def create_token(data: JSONBody[TokenRequest], plane: Plane, caller: Caller) -> TokenCreated:
     """The secret is in the answer and nowhere else: only its hash is kept."""
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._@-]{0,127}", data.name):
         raise InvalidInput("a token's name has up to 128 letters, digits, '.', '_', '@' and '-'")
@@ -37,14 +38,14 @@ async def create_token(data: TokenRequest, plane: ControlPlane, caller: Identity
 
 
 @get("/v1/tokens", opt={"role": Rule.ADMIN}, summary="Every token")
-async def list_tokens(plane: ControlPlane) -> list[TokenView]:
+async def list_tokens(plane: Plane) -> list[TokenView]:
     """By name, without the secrets."""
     found = await plane.database.read(tokens.every)
     return [TokenView(token.name, token.role, token.created_at) for token in found]
 
 
 @delete("/v1/tokens/{name:str}", opt={"role": Rule.ADMIN}, summary="Revoke a token")
-async def revoke_token(name: str, plane: ControlPlane, caller: Identity) -> None:
+async def revoke_token(name: InPath, plane: Plane, caller: Caller) -> None:
     """It is not accepted from this moment on."""
 
     def write(connection: Connection) -> None:
