@@ -45,7 +45,7 @@ def seal(build: Build, signer: Signer) -> bytes:
     return signer.seal(payload, PAYLOAD_TYPE)
 
 
-def open(  # noqa: A001 - attestation.open(...) is how it reads
+def open(
     envelope: bytes, trust: Trust, app: str | None = None, build: BuildId | None = None
 ) -> Build:
     """What a trusted key says about a build.

@@ -1,10 +1,10 @@
-"""What a node should run, and the sentence why. Agents and control plane use the same function."""
+"""What a node should run, and the sentence why. Agents and control plane use the same functions."""
 
 from msgspec import Struct
 
 from headway.model.build import Failure
 from headway.model.names import BuildId
-from headway.model.signal import NodeRecord, Signal
+from headway.model.signal import NodeRecord, Seat, Signal
 
 
 class Goal(Struct, frozen=True):
@@ -37,15 +37,31 @@ def goal(
         return Goal(seat.pin, seat.pin, f"pinned to {seat.pin[:12]}", held=True)
     if signal is None:
         return Goal(None, None, f"waiting for a first signal of {app}")
-    fraction = signal.fractions.get(seat.tier, 0.0)
-    place = f"position {seat.position:.4g} of {seat.tier}"
     prepare = signal.target if signal.prepare else None
-    if seat.position >= fraction:
-        if signal.base is None:
-            return Goal(None, prepare, f"{place} is beyond {fraction:.4g}, and there is no base")
-        return Goal(signal.base, prepare, f"{place} is beyond {fraction:.4g}: base")
-    if failed is not None and failed.build == signal.target and failed.attempt >= signal.attempt:
-        return Goal(
-            signal.base, None, f"{signal.target[:12]} failed here; waiting to be told to retry"
-        )
-    return Goal(signal.target, signal.target, f"{place} is within {fraction:.4g}: target")
+    run, why = wanted(signal, seat)
+    if run is not None and has_failed(failed, run, signal, seat):
+        stay = signal.base if run == signal.target else None
+        return Goal(stay, None, f"{run[:12]} failed here; waiting to be told to retry")
+    return Goal(run, prepare, why)
+
+
+def wanted(signal: Signal, seat: Seat) -> tuple[BuildId | None, str]:
+    """What the signal alone asks of this seat, and why."""
+    place = f"position {seat.position:.4g} of {seat.tier}"
+    fraction = signal.fractions.get(seat.tier, 0.0)
+    if seat.position < fraction:
+        return signal.target, f"{place} is within {fraction:.4g}"
+    layer = signal.layer
+    if layer is not None and seat.position < layer.fractions.get(seat.tier, 0.0):
+        return layer.build, f"{place} keeps what an unfinished rollout left"
+    if signal.base is None:
+        return None, f"{place} is beyond {fraction:.4g}, and there is no base"
+    return signal.base, f"{place} is beyond {fraction:.4g}"
+
+
+def has_failed(failed: Failure | None, build: BuildId, signal: Signal, seat: Seat) -> bool:
+    """Whether ``build`` has failed here and is not to be tried again yet."""
+    if failed is None or failed.build != build:
+        return False
+    retries = failed.attempt < signal.attempt and seat.position < signal.retry.get(seat.tier, 0.0)
+    return not retries

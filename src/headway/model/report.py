@@ -38,7 +38,8 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
     """The state of one app on one node, complete in itself: the last one is all that matters.
 
     ``running`` is the verified build in the hot slot, ``prepared`` the build that is ready in
-    a cold one. ``why`` is one sentence: what the agent does, or why it does not act. ``boot``
+    a cold one. ``epoch`` is the signal's that the agent last decided upon, and ``activity``
+    what it does since. ``why`` is one sentence: what the agent does, or why it does not. ``boot``
     names the agent's process and ``seq`` rises within it, so that a report can be sent twice.
     ``counters`` are totals scraped from the app since it started.
     """

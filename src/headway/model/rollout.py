@@ -7,7 +7,7 @@ from msgspec import Struct
 from headway.model.hold import Hold
 from headway.model.names import Amount, BuildId, Fraction, Name
 from headway.model.plan import Step
-from headway.model.signal import Signal
+from headway.model.signal import Layer, Signal
 from headway.model.verdict import Verdict
 
 
@@ -42,7 +42,10 @@ class Rollout(Struct, frozen=True):
 
     ``since`` is when the phase began and ``step_since`` when the step did. ``resume_to`` is
     the phase that a pause interrupted. ``smoke`` is the result of the step's smoke test, once
-    there is one. ``why`` is the sentence of the last decision.
+    there is one. ``metrics`` are those that a step may require. ``objections`` are what made
+    the machine pause (``nodes``, ``deadline``, ``smoke``, ``metric:NAME``, ``data:NAME``), and
+    ``waived`` those that a person has overruled for this step. ``turned``, ``layer`` and
+    ``retry`` are as in the signal. ``why`` is the sentence of the last decision.
     """
 
     id: str
@@ -66,6 +69,12 @@ class Rollout(Struct, frozen=True):
     smoke: bool | None = None
     verdicts: tuple[Verdict, ...] = ()
     ended_at: float | None = None
+    turned: int = 0
+    layer: Layer | None = None
+    retry: dict[Name, Fraction] = {}
+    metrics: tuple[str, ...] = ()
+    objections: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
 
 
 class NodeState(StrEnum):

@@ -12,14 +12,23 @@ RECORD_TYPE = "application/vnd.headway.node+json"
 MAX_SIGNAL_BYTES = 4096
 
 
+class Layer(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an earlier, unfinished rollout left behind, and on which fractions."""
+
+    build: BuildId
+    fractions: dict[Name, Fraction]
+
+
 class Signal(Struct, frozen=True, forbid_unknown_fields=True):
     """What an app's nodes should run.
 
-    A node whose position in its tier is below ``fractions[tier]`` runs ``target``, every other
-    node runs ``base``; a tier that is not named has fraction 0. ``epoch`` rises with every
-    write and an agent never acts on one that it has passed. ``attempt`` rises when failed
-    nodes are to try ``target`` again. While ``prepare`` is set, every node may fetch and
-    prepare ``target`` before its turn.
+    A node whose position in its tier is below ``fractions[tier]`` runs ``target``; else, below
+    ``layer.fractions[tier]``, what an unfinished rollout left there; else ``base``. A tier that
+    is not named has fraction 0. ``epoch`` rises with every write and an agent never acts on one
+    that it has passed. ``turned`` is the epoch at which the rollout began or turned round: what
+    a node attested before it says nothing about where it is going now. ``attempt`` rises when
+    failed nodes are to try again; those whose position is below ``retry[tier]`` then do. While
+    ``prepare`` is set, every node may fetch and prepare ``target`` before its turn.
     """
 
     app: Name
@@ -33,6 +42,9 @@ class Signal(Struct, frozen=True, forbid_unknown_fields=True):
     issued_at: float
     by: Text
     why: Text
+    turned: int = 0
+    layer: Layer | None = None
+    retry: dict[Name, Fraction] = {}
 
 
 class Seat(Struct, frozen=True, forbid_unknown_fields=True):

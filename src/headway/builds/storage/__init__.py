@@ -10,7 +10,7 @@ from headway.errors import InvalidInput
 __all__ = ["DirectoryStorage", "HttpStorage", "Storage", "open"]
 
 
-def open(location: str | Path, token: str | None = None) -> Storage:  # noqa: A001
+def open(location: str | Path, token: str | None = None) -> Storage:
     """The store at an http(s) URL under which its paths lie, or in a directory.
 
     The control plane's own store is at ``https://HOST/v1/store``. ``token`` is sent as a bearer

@@ -1,0 +1,161 @@
+"""What an observation says about the current step: complete, green, or a reason to stop."""
+
+from msgspec import Struct
+
+from headway.core import plan as plans
+from headway.core.plan import title
+from headway.core.wave import within
+from headway.model.hold import Hold
+from headway.model.names import share
+from headway.model.plan import Action, Checks, Step
+from headway.model.rollout import NodeState, NodeView, Observed, Phase, Rollout
+from headway.model.verdict import Outcome, Verdict
+
+
+class Findings(Struct, frozen=True):
+    """The findings. Each text is one sentence, or empty where there is nothing to say.
+
+    ``complete``: the wave has arrived, and every node of the step has attested, failed within
+    the budget, or is held (those are ``exceptions``). ``green``: complete, soaked, and checked.
+    ``waiting_for`` says what is missing. ``revert`` and ``pause`` are demands of the guard and
+    of the rules, ``objections`` what a person overrules by resuming. ``held`` is a person's.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    complete: bool
+    green: bool
+    waiting_for: str
+    exceptions: str
+    revert: str
+    pause: str
+    objections: tuple[str, ...]
+    held: str
+
+
+class _Objection(Struct, frozen=True):
+    key: str
+    sentence: str
+
+
+def examine(state: Rollout, observed: Observed, now: float) -> Findings:
+    """Hold an observation against the current step of a rollout that walks its plan."""
+    step = state.plan[state.step]
+    nodes = within(observed.fleet.tiers.get(step.tier, ()), step.share)
+    arrived = state.fractions.get(step.tier, 0.0) >= step.share
+    late = [n for n in nodes if n.state in (NodeState.MOVING, NodeState.UNKNOWN)]
+    complete = arrived and not late
+    verdicts = observed.verdicts if step.checks is not Checks.NONE else ()
+    silent = _silent(state, step, verdicts)
+    waiting_for = _waiting_for(state, step, late, arrived, silent, now)
+    demands = [
+        *_failing(state, verdicts, Action.PAUSE if state.base else None),
+        *_failed_nodes(state, step, nodes),
+        *_late_nodes(state, step, late, now),
+        *_smoke(state, step),
+        *_no_data(state, step, silent, now),
+    ]
+    return Findings(
+        verdicts=verdicts,
+        complete=complete,
+        green=complete and not waiting_for,
+        waiting_for=waiting_for,
+        exceptions=_describe([n for n in nodes if n.state in (NodeState.FAILED, NodeState.HELD)]),
+        revert="; ".join(o.sentence for o in _failing(state, verdicts, Action.REVERT)),
+        pause="; ".join(demand.sentence for demand in demands),
+        objections=tuple(demand.key for demand in demands),
+        held=_held(state, observed),
+    )
+
+
+def held_by(app: str, tiers: set[str], holds: tuple[Hold, ...]) -> str:
+    """The sentence of the first hold on the app or on one of these tiers, or an empty string."""
+    blocked = {app, *(f"{app}/{tier}" for tier in tiers)}
+    for hold in holds:
+        if hold.on in blocked:
+            return f"{hold.on} is held by {hold.by}: {hold.reason}"
+    return ""
+
+
+def _held(state: Rollout, observed: Observed) -> str:
+    tiers = {state.plan[state.step].tier}
+    upcoming = plans.following(state.plan, state.step, observed.fleet)
+    if upcoming is not None and state.phase is not Phase.ROLLING:
+        tiers.add(state.plan[upcoming].tier)
+    return held_by(state.app, tiers, observed.holds)
+
+
+def _failing(
+    state: Rollout, verdicts: tuple[Verdict, ...], action: Action | None
+) -> list[_Objection]:
+    """Failing metrics that ask for ``action``; None: for anything stronger than an alert."""
+    return [
+        _Objection(f"metric:{verdict.metric}", verdict.sentence)
+        for verdict in verdicts
+        if verdict.outcome is Outcome.FAIL
+        and (verdict.action is action or (action is None and verdict.action is not Action.ALERT))
+        and f"metric:{verdict.metric}" not in state.waived
+    ]
+
+
+def _failed_nodes(state: Rollout, step: Step, nodes: list[NodeView]) -> list[_Objection]:
+    failed = [node for node in nodes if node.state is NodeState.FAILED]
+    waived = [int(key.partition(":")[2]) for key in state.waived if key.startswith("nodes:")]
+    tolerated = max([share(step.max_failed, len(nodes)), *waived])
+    if len(failed) <= tolerated:
+        return []
+    sentence = f"{len(failed)} of {len(nodes)} nodes of {title(step)} failed: {_describe(failed)}"
+    return [_Objection(f"nodes:{len(failed)}", sentence)]
+
+
+def _late_nodes(state: Rollout, step: Step, late: list[NodeView], now: float) -> list[_Objection]:
+    overdue = state.phase is Phase.ROLLING and now > state.step_since + step.deadline
+    if not overdue or not late or "deadline" in state.waived:
+        return []
+    sentence = f"{title(step)} takes longer than {step.deadline:.0f} s: {_describe(late)}"
+    return [_Objection("deadline", sentence)]
+
+
+def _smoke(state: Rollout, step: Step) -> list[_Objection]:
+    if not step.smoke or state.smoke is not False or "smoke" in state.waived:
+        return []
+    return [_Objection("smoke", f"the smoke test of {step.tier} failed: {state.why}")]
+
+
+def _silent(state: Rollout, step: Step, verdicts: tuple[Verdict, ...]) -> list[str]:
+    """The metrics without which the step is not green, and which say nothing."""
+    if step.checks is not Checks.REQUIRE:
+        return []
+    spoken = {v.metric for v in verdicts if v.outcome in (Outcome.PASS, Outcome.FAIL)}
+    required = [metric for metric in state.metrics if metric not in spoken]
+    return [metric for metric in required if f"data:{metric}" not in state.waived]
+
+
+def _no_data(state: Rollout, step: Step, silent: list[str], now: float) -> list[_Objection]:
+    if state.phase is not Phase.SOAKING or now < state.since + step.soak + step.patience:
+        return []
+    return [
+        _Objection(f"data:{metric}", f"no data on {metric}, so it cannot be judged")
+        for metric in silent
+    ]
+
+
+def _waiting_for(
+    state: Rollout, step: Step, late: list[NodeView], arrived: bool, silent: list[str], now: float
+) -> str:
+    if late:
+        return f"waiting for {_describe(late)}"
+    if not arrived:
+        return "waiting for the wave to rise"
+    if step.smoke and state.smoke is None:
+        return f"waiting for the smoke test of {step.tier}"
+    if state.phase is Phase.SOAKING and now < state.since + step.soak:
+        return f"soaking until {step.soak:.0f} s have passed"
+    if state.phase is Phase.SOAKING and silent:
+        return f"waiting for data on {', '.join(silent)}"
+    return ""
+
+
+def _describe(nodes: list[NodeView]) -> str:
+    """The first few nodes with their reasons, and how many more."""
+    shown = ", ".join(f"{node.node} ({node.why or node.state})" for node in nodes[:3])
+    return shown if len(nodes) <= 3 else f"{shown} and {len(nodes) - 3} more"

@@ -1,0 +1,60 @@
+"""The one obvious thing to do next, and what stands in the way. For pages, terminal and chat."""
+
+from headway.core import plan as plans
+from headway.core.green import examine, held_by
+from headway.core.plan import title
+from headway.model.hold import Hold
+from headway.model.plan import Gate
+from headway.model.rollout import FleetView, NodeState, Observed, Phase, Rollout
+from headway.model.verdict import Verdict
+
+
+def next_action(
+    state: Rollout,
+    fleet: FleetView,
+    holds: tuple[Hold, ...],
+    verdicts: tuple[Verdict, ...],
+    now: float,
+) -> tuple[str, str, tuple[str, ...]]:
+    """(action, sentence, blockers): the button to show, the line beside it, and what blocks.
+
+    The action is empty where there is nothing for a person to do but wait.
+    """
+    if state.phase in (Phase.SUCCEEDED, Phase.REVERTED, Phase.ABORTED, Phase.SUPERSEDED):
+        held = held_by(state.app, set(), holds)
+        return "deploy", state.why, (held,) if held else ()
+    if state.phase is Phase.REVERTING:
+        return "", state.why, _unsettled(fleet)
+    found = examine(state, Observed(fleet, verdicts, holds), now)
+    blockers = tuple(text for text in (found.held, found.pause) if text)
+    step = title(state.plan[state.step])
+    match state.phase:
+        case Phase.PAUSED:
+            return "resume", state.why, blockers
+        case Phase.ROLLING:
+            return "", f"{step}: {found.waiting_for or 'complete'}", blockers
+        case Phase.SOAKING:
+            left = state.since + state.plan[state.step].soak - now
+            rest = f"soaking for {left:.0f} s more" if left > 0 else found.waiting_for
+            return "", f"{step}: {rest}", blockers
+        case _:
+            return "advance", _gate(state, fleet, now), blockers
+
+
+def _gate(state: Rollout, fleet: FleetView, now: float) -> str:
+    upcoming = plans.following(state.plan, state.step, fleet)
+    step = state.plan[upcoming if upcoming is not None else -1]
+    done = title(state.plan[state.step])
+    if step.gate is Gate.MANUAL:
+        return f"{done} is green; {title(step)} waits for a person"
+    left = max(0.0, state.since + step.notice - now)
+    return f"{done} is green; {title(step)} begins in {left:.0f} s unless somebody pauses"
+
+
+def _unsettled(fleet: FleetView) -> tuple[str, ...]:
+    return tuple(
+        f"{node.node}: {node.why or node.state}"
+        for nodes in fleet.tiers.values()
+        for node in nodes
+        if node.state not in (NodeState.DONE, NodeState.HELD)
+    )[:5]

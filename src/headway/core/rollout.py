@@ -1,0 +1,514 @@
+"""The rollout's state machine: everything that decides how a release goes forward, or back.
+
+A rollout walks its plan step by step. Within a step it is ROLLING while the wave rises and
+nodes flip, then SOAKING while they are watched. A green step leads to the next one at once
+(gate ``auto``), or the rollout is WAITING until a person presses (``manual``) or the notice
+has passed (``assisted``).
+
+Two things interrupt that walk. PAUSED is sticky: whoever or whatever paused, only a person
+resumes, reverts or aborts. REVERTING lowers every fraction to 0 and ends when each enrolled
+node has attested the base build; the app is then held until a person lifts the hold.
+
+``TABLE`` lists which event may lead from where to where; ``decide`` never leaves it. A request
+that is not allowed raises ``Refused`` with the reason, and changes nothing. What the machine
+objects to, a person may overrule by resuming: the objection is then waived for that step.
+Nothing waives an unknown node: a step is green only when every node has spoken.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import structs
+
+from headway.core import plan as plans
+from headway.core import wave
+from headway.core.green import Findings, examine, held_by
+from headway.core.plan import title
+from headway.errors import Refused
+from headway.model.hold import Hold, Scope
+from headway.model.names import BuildId
+from headway.model.plan import AppConfig, Gate
+from headway.model.rollout import (
+    LIVE,
+    Abort,
+    Advance,
+    Alert,
+    Decision,
+    Effect,
+    Event,
+    FleetView,
+    NodeState,
+    Observed,
+    Pause,
+    Phase,
+    PlaceHold,
+    Resume,
+    Retry,
+    Revert,
+    Rollout,
+    RunSmoke,
+    SmokeTested,
+    Supersede,
+    WriteSignal,
+)
+from headway.model.signal import Layer, Signal
+from headway.model.verdict import Outcome
+
+HEADWAY = "headway"
+"""The actor of what the machine decides by itself."""
+
+_P = Phase
+_ONWARD = frozenset({_P.ROLLING, _P.SOAKING, _P.WAITING, _P.SUCCEEDED, _P.PAUSED, _P.REVERTING})
+_STOPS: dict[type[Event], frozenset[Phase]] = {
+    Pause: frozenset({_P.PAUSED}),
+    Revert: frozenset({_P.REVERTING}),
+    Abort: frozenset({_P.ABORTED}),
+    Supersede: frozenset({_P.SUPERSEDED}),
+}
+_SMOKE: dict[type[Event], frozenset[Phase]] = {
+    SmokeTested: frozenset({_P.ROLLING, _P.SOAKING, _P.WAITING, _P.PAUSED})
+}
+
+TABLE: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
+    _P.ROLLING: _STOPS
+    | _SMOKE
+    | {
+        Observed: frozenset({_P.ROLLING, _P.SOAKING, _P.PAUSED, _P.REVERTING}),
+        Retry: frozenset({_P.ROLLING}),
+    },
+    _P.SOAKING: _STOPS | _SMOKE | {Observed: _ONWARD, Retry: frozenset({_P.ROLLING})},
+    _P.WAITING: _STOPS
+    | _SMOKE
+    | {
+        Observed: frozenset({_P.ROLLING, _P.WAITING, _P.PAUSED, _P.REVERTING}),
+        Advance: frozenset({_P.ROLLING}),
+        Retry: frozenset({_P.ROLLING}),
+    },
+    _P.PAUSED: _STOPS
+    | _SMOKE
+    | {
+        Observed: frozenset({_P.PAUSED}),
+        Resume: frozenset({_P.ROLLING, _P.SOAKING, _P.WAITING}),
+        Retry: frozenset({_P.PAUSED}),
+    },
+    _P.REVERTING: {
+        Observed: frozenset({_P.REVERTING, _P.REVERTED}),
+        Revert: frozenset({_P.REVERTING}),
+        Retry: frozenset({_P.REVERTING}),
+        Abort: frozenset({_P.ABORTED}),
+    },
+    _P.SUCCEEDED: {Revert: frozenset({_P.REVERTING})},
+    _P.REVERTED: {},
+    _P.ABORTED: {},
+    _P.SUPERSEDED: {},
+}
+"""phase → event → the phases it may lead to. The documentation's diagram is made from it."""
+
+
+def start(
+    *,
+    id: str,
+    app: AppConfig,
+    plan_name: str,
+    base: BuildId | None,
+    target: BuildId,
+    by: str,
+    reason: str,
+    epoch: int,
+    fleet: FleetView,
+    holds: tuple[Hold, ...],
+    now: float,
+    predecessor: Rollout | None = None,
+) -> Decision:
+    """Begin a rollout. ``epoch`` is the highest that the app has used so far.
+
+    ``predecessor`` is a rollout that ended unfinished (aborted or superseded): its nodes keep
+    its build until a step reaches them. Raises Refused.
+    """
+    plan = app.plans.get(plan_name)
+    if plan is None:
+        raise Refused(f'{app.name} has no plan "{plan_name}"; it has {", ".join(app.plans)}')
+    plans.check(plan_name, plan)
+    plans.covers(plan, fleet)
+    layer = _layer(predecessor)
+    if target == base and layer is None:
+        raise Refused(f"{target[:12]} is live already")
+    first = plans.following(plan, -1, fleet)
+    if first is None:
+        raise Refused("no step of the plan reaches a node")
+    if held := held_by(app.name, {plan[first].tier}, holds):
+        raise Refused(held)
+    why = f"{by} deploys {target[:12]}" + (f": {reason}" if reason else "")
+    state = Rollout(
+        id=id,
+        app=app.name,
+        base=base,
+        target=target,
+        plan=plan,
+        by=by,
+        started_at=now,
+        phase=Phase.ROLLING,
+        step=first,
+        since=now,
+        step_since=now,
+        epoch=epoch,
+        attempt=1,
+        fractions={},
+        why=why,
+        plan_name=plan_name,
+        revert_concurrency=app.revert_concurrency,
+        turned=epoch + 1,
+        layer=layer,
+        metrics=tuple(metric.name for metric in app.metrics),
+    )
+    return _signal(state, by, why, now)
+
+
+def decide(state: Rollout, event: Event, now: float) -> Decision:
+    """What ``event`` leads to at time ``now``. Raises Refused; never leaves ``TABLE``."""
+    if isinstance(event, Observed):
+        return _observe(state, event, now)
+    if isinstance(event, SmokeTested):
+        return _smoke_tested(state, event)
+    if type(event) not in TABLE[state.phase]:
+        raise Refused(_not_allowed(state, event))
+    match event:
+        case Advance():
+            return _advance(state, event, now)
+        case Pause():
+            return _pause(state, f"paused by {event.by}: {event.reason}", (), now)
+        case Resume():
+            return _resume(state, event, now)
+        case Revert():
+            return _revert(state, event.by, event.reason, now)
+        case Abort():
+            return _end(state, Phase.ABORTED, event.by, f"{event.by} aborts: {event.reason}", now)
+        case Supersede():
+            why = f"{event.by} puts {event.successor} in its place"
+            return _end(state, Phase.SUPERSEDED, event.by, why, now)
+        case Retry():
+            return _retry(state, event, now)
+
+
+def _observe(state: Rollout, event: Observed, now: float) -> Decision:
+    if state.phase is Phase.REVERTING:
+        return _revert_wave(state, event.fleet, now)
+    if state.phase not in LIVE:
+        return Decision(state, why=state.why)
+    found = examine(state, event, now)
+    state, alerts = _note_verdicts(state, found)
+    if state.phase is Phase.PAUSED:
+        return Decision(state, alerts, state.why)
+    if found.revert and state.base is not None:
+        return _with(alerts, _revert(state, HEADWAY, found.revert, now))
+    if found.pause:
+        return _with(alerts, _pause(state, f"paused: {found.pause}", found.objections, now))
+    if found.held:
+        return Decision(state, alerts, found.held)
+    match state.phase:
+        case Phase.ROLLING:
+            return _with(alerts, _rolling(state, event.fleet, found, now))
+        case Phase.SOAKING:
+            return _with(alerts, _soaking(state, event.fleet, found, now))
+        case _:
+            return _with(alerts, _waiting(state, event.fleet, found, now))
+
+
+def _rolling(state: Rollout, fleet: FleetView, found: Findings, now: float) -> Decision:
+    step = state.plan[state.step]
+    nodes = fleet.tiers.get(step.tier, ())
+    front = state.fractions.get(step.tier, 0.0)
+    bound = wave.limits(nodes, step.concurrency, step.zone_concurrency)
+    risen = wave.rise(nodes, front, step.share, bound, state.target)
+    if risen > front:
+        why = f"{title(step)}: the wave rises to {plans.percent(risen)}"
+        fractions = {**state.fractions, step.tier: risen}
+        return _signal(structs.replace(state, fractions=fractions), HEADWAY, why, now)
+    retried = state.retry.get(step.tier, front)
+    again = wave.retry(nodes, retried, front, bound)
+    if again > retried:
+        why = f"{title(step)}: failed nodes up to {plans.percent(again)} try again"
+        return _signal(structs.replace(state, retry={step.tier: again}), HEADWAY, why, now)
+    if not found.complete:
+        return Decision(state, why=found.waiting_for)
+    count = len(wave.within(nodes, step.share))
+    why = f"{title(step)}: all of {count} nodes have attested {state.target[:12]}"
+    if found.exceptions:
+        why = f"{title(step)}: complete but for {found.exceptions}"
+    soaking = structs.replace(state, phase=Phase.SOAKING, since=now, why=why)
+    effects: tuple[Effect, ...] = ()
+    if step.smoke and state.smoke is None:
+        effects = (RunSmoke(state.id, state.step),)
+    return Decision(soaking, effects, why)
+
+
+def _soaking(state: Rollout, fleet: FleetView, found: Findings, now: float) -> Decision:
+    if not found.green:
+        return Decision(state, why=found.waiting_for)
+    upcoming = plans.following(state.plan, state.step, fleet)
+    if upcoming is None:
+        return _succeed(state, now)
+    step = state.plan[upcoming]
+    if step.gate is Gate.AUTO:
+        return _begin(state, upcoming, f"{title(step)} begins", now)
+    why = f"{title(state.plan[state.step])} is green; {title(step)} waits for a person"
+    if step.gate is Gate.ASSISTED:
+        why = f"{title(step)} begins in {step.notice:.0f} s unless somebody pauses"
+    return Decision(structs.replace(state, phase=Phase.WAITING, since=now, why=why), why=why)
+
+
+def _waiting(state: Rollout, fleet: FleetView, found: Findings, now: float) -> Decision:
+    upcoming = plans.following(state.plan, state.step, fleet)
+    if upcoming is None:
+        upcoming = len(state.plan) - 1
+    step = state.plan[upcoming]
+    if step.gate is Gate.MANUAL or not found.complete:
+        return Decision(state, why=found.waiting_for or state.why)
+    if step.gate is Gate.ASSISTED and now < state.since + step.notice:
+        return Decision(state, why=state.why)
+    return _begin(state, upcoming, f"{title(step)} begins, nobody objected", now)
+
+
+def _advance(state: Rollout, event: Advance, now: float) -> Decision:
+    found = examine(state, Observed(event.fleet, state.verdicts, event.holds), now)
+    if found.held:
+        raise Refused(found.held)
+    if not found.complete:
+        raise Refused(f"not green any more: {found.waiting_for}")
+    upcoming = plans.following(state.plan, state.step, event.fleet)
+    if upcoming is None:
+        upcoming = len(state.plan) - 1
+    return _begin(state, upcoming, f"{event.by} begins {title(state.plan[upcoming])}", now)
+
+
+def _begin(state: Rollout, step: int, why: str, now: float) -> Decision:
+    """Enter a step. The first front of its wave is found at the next observation."""
+    begun = structs.replace(
+        state,
+        phase=Phase.ROLLING,
+        step=step,
+        since=now,
+        step_since=now,
+        smoke=None,
+        waived=(),
+        objections=(),
+        resume_to=None,
+        why=why,
+    )
+    return Decision(begun, why=why)
+
+
+def _smoke_tested(state: Rollout, event: SmokeTested) -> Decision:
+    """Note the result; what follows from it is decided at the next observation."""
+    if SmokeTested not in TABLE[state.phase] or event.step != state.step:
+        return Decision(state, why="the smoke test of a step that is over")
+    return Decision(
+        structs.replace(state, smoke=event.passed, why=event.sentence), why=event.sentence
+    )
+
+
+def _pause(state: Rollout, why: str, objections: tuple[str, ...], now: float) -> Decision:
+    if state.phase is Phase.PAUSED:
+        return Decision(state, why=f"already {state.why}")
+    paused = structs.replace(
+        state,
+        phase=Phase.PAUSED,
+        resume_to=state.phase,
+        objections=objections,
+        since=now,
+        why=why,
+    )
+    return Decision(paused, (Alert(why),) if objections else (), why)
+
+
+def _resume(state: Rollout, event: Resume, now: float) -> Decision:
+    why = f"resumed by {event.by}" + (f": {event.reason}" if event.reason else "")
+    if state.objections:
+        why += f" (overrules {', '.join(state.objections)})"
+    resumed = structs.replace(
+        state,
+        phase=state.resume_to or Phase.ROLLING,
+        resume_to=None,
+        objections=(),
+        waived=tuple(dict.fromkeys((*state.waived, *state.objections))),
+        smoke=True if "smoke" in state.objections else state.smoke,
+        since=now,
+        step_since=state.step_since + now - state.since,
+        why=why,
+    )
+    return Decision(resumed, why=why)
+
+
+def _retry(state: Rollout, event: Retry, now: float) -> Decision:
+    why = f"{event.by} asks the failed nodes to try again"
+    phase = Phase.ROLLING if state.phase in (Phase.SOAKING, Phase.WAITING) else state.phase
+    since = state.since if phase is state.phase else now
+    tier = state.plan[state.step].tier
+    again = structs.replace(
+        state,
+        phase=phase,
+        since=since,
+        step_since=now,
+        attempt=state.attempt + 1,
+        retry=_everywhere(state) if state.phase is Phase.REVERTING else {tier: 0.0},
+    )
+    return _signal(again, event.by, why, now)
+
+
+def _revert(state: Rollout, by: str, reason: str, now: float) -> Decision:
+    if state.phase is Phase.REVERTING:
+        return Decision(state, why=f"already {state.why}")
+    if state.base is None:
+        raise Refused(f"{state.app} has no earlier build to go back to; pause or abort instead")
+    why = f"reverting to {state.base[:12]}, by {by}: {reason}"
+    at_once = state.revert_concurrency == "100%"
+    turned = structs.replace(
+        state,
+        phase=Phase.REVERTING,
+        resume_to=None,
+        objections=(),
+        since=now,
+        ended_at=None,
+        attempt=state.attempt + 1,
+        retry=_everywhere(state),
+        turned=state.epoch + 1,
+        fractions={} if at_once else state.fractions,
+        layer=None if at_once else state.layer,
+    )
+    decision = _signal(turned, by, why, now)
+    hold = Hold(
+        id=f"revert-{state.id}",
+        scope=Scope.APP,
+        on=state.app,
+        by=by,
+        reason=f"reverted {state.target[:12]}: {reason}",
+        at=now,
+    )
+    return _with((PlaceHold(hold), Alert(why)), decision)
+
+
+def _revert_wave(state: Rollout, fleet: FleetView, now: float) -> Decision:
+    assert state.base is not None  # noqa: S101 - _revert refuses without a base
+    layered = state.layer.fractions if state.layer else {}
+    fractions, layer = dict(state.fractions), dict(layered)
+    for tier in set(fractions) | set(layer):
+        nodes = fleet.tiers.get(tier, ())
+        bound = wave.limits(nodes, state.revert_concurrency, "100%")
+        front = max(fractions.get(tier, 0.0), layer.get(tier, 0.0))
+        fallen = wave.fall(nodes, front, bound, state.base)
+        for lowered in (fractions, layer):
+            lowered[tier] = min(lowered.get(tier, 0.0), fallen)
+    fractions = {tier: front for tier, front in fractions.items() if front > 0}
+    layer = {tier: front for tier, front in layer.items() if front > 0}
+    if fractions != state.fractions or layer != layered:
+        kept = structs.replace(state.layer, fractions=layer) if state.layer and layer else None
+        lowered_state = structs.replace(state, fractions=fractions, layer=kept)
+        return _signal(lowered_state, HEADWAY, state.why, now)
+    everyone = [node for nodes in fleet.tiers.values() for node in nodes]
+    late = [n for n in everyone if n.state not in (NodeState.DONE, NodeState.HELD)]
+    if late:
+        return Decision(state, why=f"reverting: waiting for {_names([n.node for n in late])}")
+    held = [n.node for n in everyone if n.state is NodeState.HELD and n.running != state.base]
+    why = f"every node has attested {state.base[:12]} again"
+    if held:
+        why += f", but for {_names(held)}, held by a person"
+    return Decision(
+        structs.replace(state, phase=Phase.REVERTED, since=now, ended_at=now, why=why), why=why
+    )
+
+
+def _succeed(state: Rollout, now: float) -> Decision:
+    done = structs.replace(
+        state,
+        phase=Phase.SUCCEEDED,
+        fractions=_everywhere(state),
+        layer=None,
+        since=now,
+        ended_at=now,
+    )
+    return _signal(done, HEADWAY, f"{state.target[:12]} is live on every node", now)
+
+
+def _end(state: Rollout, phase: Phase, by: str, why: str, now: float) -> Decision:
+    ended = structs.replace(state, phase=phase, since=now, ended_at=now, objections=())
+    return _signal(ended, by, why, now)
+
+
+def signal_of(state: Rollout) -> Signal:
+    """The signal that says what the rollout, as it stands, asks of every node."""
+    return Signal(
+        app=state.app,
+        epoch=state.epoch,
+        rollout=state.id,
+        base=state.base,
+        target=state.target,
+        fractions=state.fractions,
+        attempt=state.attempt,
+        prepare=state.phase in LIVE and state.phase is not Phase.REVERTING,
+        issued_at=state.since,
+        by=state.by,
+        why=state.why[:500],
+        turned=state.turned,
+        layer=state.layer,
+        retry=state.retry,
+    )
+
+
+def _signal(state: Rollout, by: str, why: str, now: float) -> Decision:
+    """The state with the next epoch, and the signal that says it."""
+    state = structs.replace(state, epoch=state.epoch + 1, why=why)
+    signal = structs.replace(signal_of(state), issued_at=now, by=by)
+    return Decision(state, (WriteSignal(signal),), why)
+
+
+def _note_verdicts(state: Rollout, found: Findings) -> tuple[Rollout, tuple[Alert, ...]]:
+    """Keep the verdicts whose outcome is news; alert once for each that has begun to fail."""
+    before = {verdict.metric: verdict.outcome for verdict in state.verdicts}
+    after = {verdict.metric: verdict.outcome for verdict in found.verdicts}
+    if before == after:
+        return state, ()
+    alerts = tuple(
+        Alert(verdict.sentence)
+        for verdict in found.verdicts
+        if verdict.outcome is Outcome.FAIL and before.get(verdict.metric) is not Outcome.FAIL
+    )
+    return structs.replace(state, verdicts=found.verdicts), alerts
+
+
+def _layer(predecessor: Rollout | None) -> Layer | None:
+    if predecessor is None or not any(predecessor.fractions.values()):
+        return None
+    if predecessor.layer is not None:
+        raise Refused(
+            "two unfinished rollouts lie on top of each other; revert the last one before another"
+        )
+    return Layer(predecessor.target, predecessor.fractions)
+
+
+def _everywhere(state: Rollout) -> dict[str, float]:
+    return {step.tier: 1.0 for step in state.plan}
+
+
+def _with(effects: tuple[Effect, ...], decision: Decision) -> Decision:
+    return structs.replace(decision, effects=(*effects, *decision.effects))
+
+
+def _names(nodes: list[str]) -> str:
+    """The first few names, and how many more."""
+    shown = ", ".join(sorted(nodes)[:3])
+    return shown if len(nodes) <= 3 else f"{shown} and {len(nodes) - 3} more"
+
+
+def _not_allowed(state: Rollout, event: Event) -> str:
+    asked = type(event).__name__.lower()
+    step = title(state.plan[state.step])
+    match state.phase:
+        case Phase.PAUSED:
+            return f"cannot {asked}: the rollout is {state.why}; resume it first"
+        case Phase.ROLLING | Phase.SOAKING:
+            return f"cannot {asked}: {step} is still {state.phase}"
+        case Phase.WAITING:
+            return f"cannot {asked}: the rollout is not paused, it waits after {step}"
+        case Phase.REVERTING:
+            return f"cannot {asked}: the rollout is going back to its base build"
+        case _:
+            return f"cannot {asked}: the rollout has ended ({state.phase}): {state.why}"
