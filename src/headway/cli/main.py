@@ -34,6 +34,7 @@ NOUNS = {
     "key": "Make signing keys.",
     "node": "Look at nodes, hold them, pin them.",
     "rollout": "Watch rollouts and steer them.",
+    "server": "Run the control plane.",
     "token": "Make and revoke access tokens.",
     "why": "Say why nothing is deploying.",
 }
