@@ -28,6 +28,7 @@ from headway.client.api import Client
 from headway.client.credentials import ClientConfig
 from headway.client.problems import family
 from headway.model.plan import AppConfig
+from headway.server.config import ServerConfig
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -331,6 +332,7 @@ def _cell(text: str) -> str:
 CONFIGURATIONS: dict[str, type] = {
     "app": AppConfig,
     "agent": AgentConfig,
+    "server": ServerConfig,
     "client": ClientConfig,
 }
 """Each configuration file's part of the page, and the Struct that it is read into."""

@@ -1,5 +1,6 @@
 """The reference is complete and current: whatever exists is documented, as it is now."""
 
+import re
 import tomllib
 
 import click
@@ -8,6 +9,7 @@ import pytest
 
 from headway import settings
 from headway.client.problems import family
+from headway.server.app import ROUTES
 from tests.docs import generate
 from tests.docs.generate import CONFIGURATIONS, REFERENCE, commands, pages, routes, sections
 
@@ -56,7 +58,10 @@ def test_every_key_is_on_the_page_and_says_what_it_means(root: type) -> None:
             assert f"| `{key.name}` |" in page
 
 
-@pytest.mark.parametrize(("name", "heading"), [("app", "An app"), ("agent", "The agent")])
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [("app", "An app"), ("agent", "The agent"), ("server", "The control plane")],
+)
 def test_the_example_file_can_be_read(name: str, heading: str) -> None:
     page = (REFERENCE / "configuration.md").read_text()
     chapter = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
@@ -74,6 +79,25 @@ def test_every_error_is_on_the_page(kind: type) -> None:
 def test_every_route_is_on_the_page(route: generate.Route) -> None:
     page = (REFERENCE / "api.md").read_text()
     assert f"| `{route.method} {route.path}` | {route.role} | " in page
+
+
+def test_the_servers_routes_and_roles_are_those_on_the_page() -> None:
+    serves = {
+        (method, re.sub(r"{.*?}", "{}", path), handler.opt["role"].name)
+        for handler in ROUTES
+        for path in handler.paths
+        for method in handler.http_methods
+    }
+    rules = {"any role": "ANY"}
+    told = {
+        (
+            route.method,
+            re.sub(r"{.*?}", "{}", route.path),
+            rules.get(route.role, route.role.upper()),
+        )
+        for route in routes()
+    }
+    assert told == serves
 
 
 def test_a_key_without_a_description_would_be_found() -> None:

@@ -67,4 +67,5 @@ def _tell(call: Call, entry: JournalEntry) -> None:
 def _line(entry: JournalEntry) -> Text:
     when = said(f"{clock(entry.at)}  ", "dim")
     app = said(f"{entry.app}  ", "bold") if entry.app else ""
-    return line(when, app, f"{entry.kind} by {entry.actor}: {entry.why}")
+    by = "" if entry.why.startswith(entry.actor) else f"{entry.actor}: "
+    return line(when, app, by, entry.why)

@@ -1,9 +1,10 @@
 """``headway server``: run the control plane."""
 
 from pathlib import Path
+from typing import Any
 
 import click
-from msgspec import structs
+from msgspec.structs import replace
 
 from headway import settings
 from headway.cli.call import local
@@ -24,21 +25,22 @@ from headway.server.main import serve
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where everything lies; enough by itself to start with.",
+    help="Where everything lies; enough without a configuration.",
 )
-@click.option("--listen", metavar="ADDRESS:PORT", help="Where to answer. [default: 127.0.0.1:8700]")
+@click.option("--listen", metavar="ADDRESS:PORT", help="Where to listen; port 0 takes a free one.")
 @local
 def server(file: Path | None, data: Path | None, listen: str | None) -> None:
-    """Run the control plane, until it is stopped.
+    """Run the control plane.
 
-    With nothing but --data it makes its keys and an admin's token there at the first start, and
-    uses an embedded signal store and database. Options come before the configuration file.
+    The first start makes its keys, and an admin's token in DIR/admin.token.
     """
-    if file is not None:
-        config = settings.read(file, ServerConfig)
-    elif data is not None:
-        config = ServerConfig(data=data)
-    else:
-        raise InvalidInput("say where to keep everything: --data DIR, or --config FILE")
-    given = {"data": data, "listen": listen}
-    serve(structs.replace(config, **{key: value for key, value in given.items() if value}))
+    serve(_configured(file, data, listen))
+
+
+def _configured(file: Path | None, data: Path | None, listen: str | None) -> ServerConfig:
+    """The configuration of the file, in which the options have the last word."""
+    if file is None and data is None:
+        raise InvalidInput("say where the control plane keeps its data: --data DIR")
+    given: dict[str, Any] = {"data": data, "listen": listen}
+    config = ServerConfig(Path()) if file is None else settings.read(file, ServerConfig)
+    return replace(config, **{key: value for key, value in given.items() if value is not None})

@@ -1,6 +1,7 @@
 """The state file: whole, durable, and never believed when it cannot be understood."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,9 +83,9 @@ def test_state_and_switch_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyP
         steps.append("directory" if Path(f"/proc/self/fd/{handle}").is_dir() else "file")
         sync(handle)
 
-    def renamed(*names: str, **rest: int) -> None:
+    def renamed(old: str, new: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
         steps.append("rename")
-        rename(*names, **rest)
+        rename(old, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
     memory = Memory(tmp_path)
     monkeypatch.setattr(os, "fsync", synced)
@@ -102,3 +103,25 @@ def test_current_always_leads_somewhere(tmp_path: Path) -> None:
     (tmp_path / ".current.new").symlink_to("left by a crash")
     switch(tmp_path, "3")
     assert (tmp_path / "current").readlink() == Path("slots/3")
+
+
+def test_nobody_ever_finds_current_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    switch(tmp_path, "1")
+    missing: list[OSError] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            try:
+                (tmp_path / "current").readlink()
+            except OSError as error:
+                missing.append(error)
+
+    onlooker = threading.Thread(target=look)
+    onlooker.start()
+    for number in range(2000):
+        switch(tmp_path, str(1 + number % 3))
+    stop.set()
+    onlooker.join()
+    assert missing == []

@@ -18,8 +18,10 @@ Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[str]:
+def serving(answer: Answer, persistent: bool = False) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1" if persistent else "HTTP/1.0"
+
         def do_GET(self) -> None:
             answer(self, b"")
 
@@ -96,6 +98,24 @@ def test_enrol_and_report() -> None:
     ]
     assert msgspec.json.decode(heard[0][2], type=Enrolment) == enrolment
     assert msgspec.json.decode(heard[1][2], type=tuple[Report, ...]) == (report,)
+
+
+def test_posts_share_a_connection_and_survive_its_end() -> None:
+    clients = []
+
+    def answer(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+        clients.append(handler.client_address)
+        reply(handler, 204)
+        # Without a word to the client, as a proxy does that has waited long enough.
+        handler.close_connection = len(clients) == 3
+
+    with serving(answer, persistent=True) as url:
+        link = HubClient(url, "t")
+        for _ in range(5):
+            link.enrol(Enrolment("n1", "a", {}))
+        link.close()
+    assert len(set(clients[:3])) == 1
+    assert len(set(clients)) == 2
 
 
 @pytest.mark.parametrize(
@@ -191,3 +211,5 @@ def test_an_unreachable_server_is_told() -> None:
 def test_what_is_no_server_is_refused() -> None:
     with pytest.raises(InvalidInput, match="write one like"):
         HubClient("headway.example", "t")
+    with pytest.raises(InvalidInput, match="write one like"):
+        HubClient("http://headway.example:port", "t")

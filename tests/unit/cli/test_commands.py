@@ -82,7 +82,7 @@ CALLS: list[tuple[str, Any, str]] = [
     ("hold list", [examples.HOLD], "h3  tier web/canary  bob  lifted  the canary's disk"),
     ("hold add tier web/canary --reason x", examples.HOLD, "`headway hold lift h3` lifts it"),
     ("hold lift h3", {"lifted": "h3"}, "The hold h3 is lifted."),
-    ("journal", examples.ENTRY, "web  advance by alice: step 4: 10% of production"),
+    ("journal", examples.ENTRY, "web  alice: step 4: 10% of production"),
     ("why web", WHY, "web is held by bob: the disk is swapped\nno build is newer"),
     ("token list", [TOKEN], "ci    deployer"),
     ("token revoke ci", {"revoked": "ci"}, "The token of ci is revoked."),

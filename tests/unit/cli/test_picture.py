@@ -39,7 +39,7 @@ step 5 of 8, production 25%: soaking for 30 s, 30 s of 1 min left
 why      all of the step has attested
 blocked  canary is held by bob: the canary's disk is swapped
 next     headway rollout advance web
-then     begins 50 % of production; it begins by itself in 60 s unless somebody
+         begins 50 % of production; it begins by itself in 60 s unless somebody
          pauses
 rollout  r17"""
     )
