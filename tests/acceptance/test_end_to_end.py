@@ -18,7 +18,7 @@ SLOW_HOOK = '''
 [apps.prepare]
 argv = ["sh", "-c", """
 test -e {flag} || exit 0
-touch {flag}.reached
+touch {flag}.$HEADWAY_NODE
 while test -e {flag}; do sleep 0.05; done
 """]
 '''
@@ -37,21 +37,22 @@ def at_once(**facts: object) -> Step:
 def test_a_control_plane_killed_in_the_middle_of_a_step_carries_on(fleet: RealFleet) -> None:
     flag = fleet.home / "flag"
     fleet.apply(at_once())
-    for name in ("n1", "n2", "n3"):
-        fleet.start_agent(name, extra=SLOW_HOOK.format(flag=flag))
+    names = ("n1", "n2", "n3")
+    for name in names:
+        fleet.start_agent(name, extra=SLOW_HOOK.format(flag=flag).replace("prepare", "drain"))
     fleet.enrolled(3)
     first = fleet.publish(release="one")
     assert fleet.finish(fleet.deploy(first)).rollout.phase is Phase.SUCCEEDED
     flag.touch()
     second = fleet.publish(release="two")
     rollout = fleet.deploy(second)
-    reached = flag.with_name("flag.reached")
-    fleet.wait("a node to be in the middle of it", reached.exists)
+    for name in names:
+        fleet.wait(f"{name} to be in the middle of it", flag.with_name(f"flag.{name}").exists)
     epoch = fleet.view(rollout).rollout.epoch
     assert fleet.view(rollout).rollout.phase is Phase.ROLLING
     fleet.kill("server")
     flag.unlink()
-    for name in ("n1", "n2", "n3"):
+    for name in names:
         fleet.wait(
             "nodes to act without it", lambda name=name: fleet.tree(name) == {"release": "two"}
         )
@@ -75,7 +76,7 @@ def test_an_agent_killed_in_the_middle_carries_on(fleet: RealFleet, moment: str)
     assert fleet.finish(fleet.deploy(fleet.publish(a="1", b="1"))).rollout.phase is Phase.SUCCEEDED
     flag.touch()
     rollout = fleet.deploy(fleet.publish(a="2", b="2"))
-    fleet.wait("the hook", flag.with_name("flag.reached").exists)
+    fleet.wait("the hook", flag.with_name("flag.n1").exists)
     fleet.kill("n1")
     assert fleet.tree("n1") in ({"a": "1", "b": "1"}, {"a": "2", "b": "2"})
     flag.unlink()
