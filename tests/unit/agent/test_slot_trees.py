@@ -139,6 +139,16 @@ def test_a_content_that_does_not_hold_leaves_nothing() -> None:
         assert not list(store.rglob(digest("whole")))
 
 
+def test_linking_twice_leaves_no_spare_name() -> None:
+    with workplace() as (slot, content):
+        entry = manifest(files(f="one")).entries[0]
+        handle = os.open(slot, os.O_RDONLY)
+        for _ in range(2):
+            content.link(entry, "f", handle)
+        os.close(handle)
+        assert not list((slot.parent / "store" / "incoming").iterdir())
+
+
 def test_content_without_a_slot_is_collected() -> None:
     with workplace() as (slot, content):
         tree.apply(slot, None, manifest(files(f="one")), content, nothing)

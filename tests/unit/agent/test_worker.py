@@ -264,7 +264,9 @@ def test_a_fresh_signal_supersedes_what_is_being_fetched(site: Site) -> None:
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_epochs_and_serials_never_go_back(site: Site, restart: bool) -> None:
+def test_epochs_and_serials_never_go_back(
+    site: Site, restart: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     worker = on_the_good_build(site)
     worker.offer(*sealed_record(serial=5))
     worker.offer(*sealed_signal(site.better, epoch=7, base=site.good))
@@ -281,6 +283,13 @@ def test_epochs_and_serials_never_go_back(site: Site, restart: bool) -> None:
     worker.offer(*sealed_signal(site.better, epoch=8, base=site.good))
     until(lambda: idle_with(worker, site.better, epoch=8))
     assert site.done().count("restart") == restarts
+    refused = [vars(record)["error"] for record in caplog.records if "refused" in record.message]
+    assert refused == [
+        "its epoch 6 is behind 7, already reached",
+        "a different one with the same epoch 7 is known",
+        "its serial 4 is behind 5, already reached",
+        "a different one with the same serial 5 is known",
+    ]
 
 
 def test_what_is_not_signed_for_here_is_refused(
@@ -365,6 +374,61 @@ def test_every_interrupted_activation_is_finished_or_undone(
         assert seen(worker).error == "not healthy"
     else:
         until(lambda: idle_with(worker, site.better, failed=None, epoch=3))
+
+
+def test_an_interrupted_switch_to_a_bad_build_still_has_its_way_back(site: Site) -> None:
+    worker = on_the_good_build(site)
+    worker.offer(*sealed_signal(site.bad, epoch=2, base=site.good, fraction=0.0))
+    until(lambda: idle_with(worker, site.good, prepared=site.bad))
+    worker.offer(*sealed_record(serial=2, hold=NodeHold("tests", "a pause")))
+    worker.offer(*sealed_signal(site.bad, epoch=3, base=site.good))
+    until(lambda: idle_with(worker, site.good, epoch=3))
+    site.stop()
+    memory = Memory(site.place / "web")
+    slots = {slot.build: name for name, slot in memory.state.slots.items()}
+    memory.keep(activation=Activation(site.bad, slots[site.bad], slots[site.good], 1))
+    switch(site.place / "web", slots[site.bad])
+    worker = site.worker()
+    until(lambda: idle_with(worker, site.good, failed=Failure(site.bad, 1)))
+    assert site.started() == "good"
+
+
+def test_the_way_back_is_written_down_before_it_is_taken(site: Site) -> None:
+    app = site.app()
+    script = f'cat "$HEADWAY_TREE/f" > "{site.place}/started"\n'
+    wait = f'while [ -e "{site.blocker}" ] && grep -q good "$HEADWAY_TREE/f"; do sleep 0.01; done\n'
+    site.hook("restart", wait + script)
+    worker = on_the_good_build(site, app)
+    site.blocker.touch()
+    worker.offer(*sealed_signal(site.bad, epoch=2, base=site.good))
+    until(lambda: seen(worker).activity is Activity.FLIPPING_BACK)
+    until(lambda: site.done().count("restart") == 3)
+    state = Memory(site.place / "web").state
+    assert state.activation is not None and state.activation.returning
+    assert state.failed == Failure(site.bad, 1)
+    assert seen(worker).running is None
+    site.blocker.unlink()
+    until(lambda: idle_with(worker, site.good))
+
+
+def test_a_base_that_fails_is_not_tried_for_ever(site: Site) -> None:
+    worker = on_the_good_build(site)
+    worker.offer(*sealed_signal(site.better, epoch=2, base=site.bad, fraction=0.0))
+    until(lambda: idle_with(worker, site.good, failed=Failure(site.bad, 1)))
+    restarts = site.done().count("restart")
+    worker.offer(*sealed_signal(site.better, epoch=3, base=site.bad, fraction=0.1))
+    until(lambda: idle_with(worker, site.good, epoch=3))
+    until(lambda: "failed here; waiting to be told to retry" in seen(worker).why)
+    assert site.done().count("restart") == restarts
+
+
+def test_pinning_again_tries_again(site: Site) -> None:
+    worker = on_the_good_build(site)
+    worker.offer(*sealed_record(serial=2, pin=site.bad))
+    until(lambda: idle_with(worker, site.good, failed=Failure(site.bad, 1)))
+    restarts = site.done().count("restart")
+    worker.offer(*sealed_record(serial=3, pin=site.bad))
+    until(lambda: site.done().count("restart") == restarts + 2)
 
 
 def test_undrain_runs_at_every_start(site: Site) -> None:
