@@ -94,6 +94,7 @@ class Worker:
         self._record = self._memory.state.record
         self._stopping = False
         self._activity = Activity.IDLE
+        self._epoch = 0
         self._trouble = ""
         self._why = "starting"
         self._untidy = True
@@ -123,15 +124,17 @@ class Worker:
 
     def report(self, boot: str, seq: int, counters: dict[str, float]) -> Report:
         """The state of the app as it is now."""
+        # In this order: an epoch is only told with what the agent does since it decided on it.
+        epoch, activity = self._epoch, self._activity
         state = self._memory.state
         return Report(
             node=self._node,
             app=self.name,
             boot=boot,
             seq=seq,
-            epoch=state.signal.epoch if state.signal else 0,
-            activity=self._activity,
-            running=self._running() if self._activity not in _BETWEEN else None,
+            epoch=epoch,
+            activity=activity,
+            running=self._running() if activity not in _BETWEEN else None,
             prepared=self._slots.cold(),
             why=self._why,
             at=time.time(),
@@ -157,7 +160,6 @@ class Worker:
             except Exception:
                 log.exception("a defect of the agent; it carries on", extra=self._tag)
                 pause = _RETRY_LAST
-            self._show(Activity.IDLE)
             with self._news:
                 if pause and not self._stopping and not self._is_news():
                     self._news.wait(pause)
@@ -167,23 +169,23 @@ class Worker:
         """Do the next thing; returns for how many seconds there is nothing more to do."""
         decided = self._decide()
         self._check_current()
-        running = self._running()
-        if decided.run is not None and decided.run != running:
-            if self._has_failed(decided.run):
-                self._explain(f"{decided.run[:12]} failed here; waiting to be told to retry")
-                return self._glance()
-            self._explain(decided.why)
-            if self._slots.holding(decided.run) is None:
-                self._prepare(decided.run)
+        run, ahead = decided.run, decided.prepare
+        moves = run is not None and run != self._running()
+        if run is not None and moves and not self._has_failed(run):
+            if self._slots.holding(run) is None:
+                self._answer(Activity.FETCHING, decided.why)
+                self._prepare(run)
             else:
-                self._activator.activate(decided.run, self._attempt())
+                self._answer(Activity.DRAINING, decided.why)
+                self._activator.activate(run, self._attempt())
             return self._did()
-        self._explain(decided.why)
-        ahead = decided.prepare
         if ahead is not None and not self._slots.holding(ahead) and not self._has_failed(ahead):
+            self._answer(Activity.FETCHING, decided.why)
             self._prepare(ahead)
             return self._did()
+        failed_here = f"{run[:12]} failed here; waiting to be told to retry" if run else ""
         self._trouble = ""
+        self._answer(Activity.IDLE, failed_here if moves else decided.why)
         if self._untidy:
             self._slots.tidy(self._kept())
             self._untidy = False
@@ -314,11 +316,20 @@ class Worker:
             self._activity = activity
             self._tell()
 
-    def _explain(self, why: str) -> None:
+    def _answer(self, activity: Activity, why: str) -> None:
+        """From now on reports speak of the signal that was decided on last.
+
+        The activity comes before the epoch, so that no report of this epoch can show the agent
+        at rest when it has decided to move.
+        """
+        signal = self._memory.state.signal
+        answered = (activity, why, signal.epoch if signal else 0)
+        if answered == (self._activity, self._why, self._epoch):
+            return
         if why != self._why:
-            self._why = why
             log.info(why, extra=self._tag)
-            self._tell()
+        self._activity, self._why, self._epoch = answered
+        self._tell()
 
     @property
     def _tag(self) -> dict[str, object]:

@@ -63,8 +63,17 @@ def see(
         return node(NodeState.FAILED, report.error or f"{build[:12]} failed here")
     if report.epoch < signal.turned:
         return node(NodeState.MOVING, f"has not answered epoch {signal.turned} yet")
-    if report.activity is not Activity.IDLE:
-        return node(NodeState.MOVING, report.error or report.activity)
-    if running != build:
+    if running == build and _at_rest(report, signal):
+        return node(NodeState.DONE, why)
+    if report.activity is Activity.IDLE:
         return node(NodeState.MOVING, report.error or "has not begun yet")
-    return node(NodeState.DONE, why)
+    return node(NodeState.MOVING, report.error or report.activity)
+
+
+def _at_rest(report: Report, signal: Signal) -> bool:
+    """Whether the node stays where it is; to make the next build ready meanwhile is no move.
+
+    Only a report on this very signal tells that apart from making ready what it is to run now.
+    """
+    ahead = report.activity in (Activity.FETCHING, Activity.PREPARING)
+    return report.activity is Activity.IDLE or (ahead and report.epoch >= signal.epoch)

@@ -50,13 +50,13 @@ def wanted(signal: Signal, seat: Seat) -> tuple[BuildId | None, str]:
     place = f"position {seat.position:.4g} of {seat.tier}"
     fraction = signal.fractions.get(seat.tier, 0.0)
     if seat.position < fraction:
-        return signal.target, f"{place} is within {fraction:.4g}"
+        return signal.target, f"{place} is within {fraction:.4g}: target"
     layer = signal.layer
     if layer is not None and seat.position < layer.fractions.get(seat.tier, 0.0):
         return layer.build, f"{place} keeps what an unfinished rollout left"
     if signal.base is None:
         return None, f"{place} is beyond {fraction:.4g}, and there is no base"
-    return signal.base, f"{place} is beyond {fraction:.4g}"
+    return signal.base, f"{place} is beyond {fraction:.4g}: base"
 
 
 def has_failed(failed: Failure | None, build: BuildId, signal: Signal, seat: Seat) -> bool:

@@ -150,13 +150,14 @@ def start(
         since=now,
         step_since=now,
         epoch=epoch,
-        attempt=1,
+        attempt=epoch + 1,
         fractions={},
         why=why,
         plan_name=plan_name,
         revert_concurrency=app.revert_concurrency,
         turned=epoch + 1,
         layer=layer,
+        retry={step.tier: 1.0 for step in plan},
         metrics=tuple(metric.name for metric in app.metrics),
     )
     return _signal(state, by, why, now)
@@ -230,7 +231,9 @@ def _rolling(state: Rollout, fleet: FleetView, found: Findings, now: float) -> D
     again = wave.retry(nodes, retried, front, bound)
     if again > retried:
         why = f"{title(step)}: failed nodes up to {plans.percent(again)} try again"
-        return _signal(structs.replace(state, retry={step.tier: again}), HEADWAY, why, now)
+        return _signal(
+            structs.replace(state, retry={**state.retry, step.tier: again}), HEADWAY, why, now
+        )
     if not found.complete:
         return Decision(state, why=found.waiting_for)
     count = len(wave.within(nodes, step.share))
@@ -343,14 +346,15 @@ def _retry(state: Rollout, event: Retry, now: float) -> Decision:
     why = f"{event.by} asks the failed nodes to try again"
     phase = Phase.ROLLING if state.phase in (Phase.SOAKING, Phase.WAITING) else state.phase
     since = state.since if phase is state.phase else now
-    tier = state.plan[state.step].tier
+    ahead = {step.tier: 1.0 for step in state.plan[state.step :]}
+    again_in_turn = ahead | {state.plan[state.step].tier: 0.0}
     again = structs.replace(
         state,
         phase=phase,
         since=since,
         step_since=now,
-        attempt=state.attempt + 1,
-        retry=_everywhere(state) if state.phase is Phase.REVERTING else {tier: 0.0},
+        attempt=state.epoch + 1,
+        retry=_everywhere(state) if state.phase is Phase.REVERTING else again_in_turn,
     )
     return _signal(again, event.by, why, now)
 
@@ -369,7 +373,7 @@ def _revert(state: Rollout, by: str, reason: str, now: float) -> Decision:
         objections=(),
         since=now,
         ended_at=None,
-        attempt=state.attempt + 1,
+        attempt=state.epoch + 1,
         retry=_everywhere(state),
         turned=state.epoch + 1,
         fractions={} if at_once else state.fractions,

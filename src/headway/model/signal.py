@@ -26,9 +26,10 @@ class Signal(Struct, frozen=True, forbid_unknown_fields=True):
     ``layer.fractions[tier]``, what an unfinished rollout left there; else ``base``. A tier that
     is not named has fraction 0. ``epoch`` rises with every write and an agent never acts on one
     that it has passed. ``turned`` is the epoch at which the rollout began or turned round: what
-    a node attested before it says nothing about where it is going now. ``attempt`` rises when
-    failed nodes are to try again; those whose position is below ``retry[tier]`` then do. While
-    ``prepare`` is set, every node may fetch and prepare ``target`` before its turn.
+    a node attested before it says nothing about where it is going now. ``attempt`` is the epoch
+    at which failed nodes were last asked to try again; those whose position is below
+    ``retry[tier]`` do. While ``prepare`` is set, every node may fetch and prepare ``target``
+    before its turn.
     """
 
     app: Name

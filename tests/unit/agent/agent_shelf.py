@@ -169,6 +169,7 @@ def sealed_signal(
         issued_at=0.0,
         by="tests",
         why="a test",
+        retry={"production": 1.0},
     )
     return signal_key(app), signer.seal(msgspec.json.encode(value), SIGNAL_TYPE)
 

@@ -4,8 +4,10 @@ import pytest
 from msgspec import structs
 
 from headway.core import rollout
+from headway.core.goal import has_failed
 from headway.core.next_step import next_action
 from headway.errors import Refused
+from headway.model.build import Failure
 from headway.model.hold import Hold, Scope
 from headway.model.plan import Action, AppConfig, Checks, Gate, Step
 from headway.model.rollout import (
@@ -28,6 +30,7 @@ from headway.model.rollout import (
     Supersede,
     WriteSignal,
 )
+from headway.model.signal import Seat
 from headway.model.verdict import Outcome, Verdict
 
 BASE, TARGET, OLDER = "b" * 64, "a" * 64, "c" * 64
@@ -204,10 +207,17 @@ def test_retry_lets_failed_nodes_try_again_within_the_concurrency() -> None:
     story.until(Phase.SOAKING, dt=0.0)
     story.odd = {"canary-0": NodeState.FAILED, "canary-3": NodeState.FAILED}
     assert story.send(Retry("alice")) is Phase.ROLLING
-    assert story.state.attempt == 2
+    assert story.state.attempt == story.state.epoch
     assert story.state.retry == {"canary": 0.0}
     story.look()
     assert story.state.retry == {"canary": 0.75}, "one at a time"
+
+
+def test_a_new_rollout_tries_again_what_failed_in_an_earlier_one() -> None:
+    signal = rollout.signal_of(Story().state)
+    seat = Seat("production", 0.75)
+    assert not has_failed(Failure(TARGET, 10), TARGET, signal, seat)
+    assert has_failed(Failure(TARGET, signal.attempt), TARGET, signal, seat)
 
 
 def test_a_failing_metric_reverts_holds_and_alerts() -> None:
