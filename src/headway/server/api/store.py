@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from typing import Any
 
-from litestar import Request, Response, get, head, put
+from litestar import MediaType, Request, Response, get, head, put
 from litestar.response import Stream
 
 from headway.errors import NotFound, Refused, StaleView, TooLarge
@@ -47,11 +47,11 @@ async def read_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> Res
 
 
 @head("/v1/store/{path:path}", opt={"role": Rule.ANY}, summary="Whether there is an artifact")
-async def probe_artifact(path: InPath, plane: Plane) -> Response[bytes]:
+async def probe_artifact(path: InPath, plane: Plane) -> Response[None]:
     """Its size in bytes, as Content-Length."""
     path, size = await _find(path, plane)
     headers = _headers(path) | {"Content-Length": str(size)}
-    return Response(b"", headers=headers, media_type=_BINARY)
+    return Response(None, headers=headers, media_type=MediaType.TEXT)
 
 
 @put(
