@@ -169,6 +169,21 @@ def test_events_since_the_last_one_come_first(standing: Site) -> None:
         assert next(line for line in lines if line.startswith("id: ")) == "id: 4"
 
 
+def test_an_artifact_goes_up_in_chunks_and_comes_down_in_ranges(standing: Site) -> None:
+    content = bytes(range(256)) * 4096
+    path = "/v1/store/web/packs/" + "b" * 64
+    headers = {"Authorization": f"Bearer {standing.server.token}"}
+    client = standing.server.client
+    pieces = (content[begin : begin + 100_000] for begin in range(0, len(content), 100_000))
+    assert client.put(path, content=pieces, headers=headers).status_code == 204
+    assert client.head(path, headers=headers).headers["content-length"] == str(len(content))
+    assert client.get(path, headers=headers).content == content
+    part = client.get(path, headers=headers | {"Range": "bytes=1000-600000"})
+    assert (part.status_code, part.content) == (206, content[1000:600_001])
+    beyond = client.get(path, headers=headers | {"Range": f"bytes={len(content)}-"})
+    assert beyond.status_code == 416
+
+
 def test_the_first_start_leaves_its_secrets_to_the_owner_alone(site: Site) -> None:
     for secret in ("admin.token", "keys/release.key", "keys/build.key"):
         assert stat.S_IMODE((site.data / secret).stat().st_mode) == 0o600
