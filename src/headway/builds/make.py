@@ -68,9 +68,9 @@ def make(
     with _worktree(repo, commit) as tree:
         if command:
             base = dict(os.environ if environment is None else environment)
-            with tempfile.TemporaryFile() as output_file:
+            with tempfile.TemporaryFile() as said:
                 clean = {**_without_git(base), "HEADWAY_COMMIT": commit}
-                _run(command, tree, clean, timeout, output_file, output_file)
+                _run(command, tree, clean, timeout=timeout, output=said, errors=said)
         yield Made(_inside(tree, output), commit, subject)
 
 
@@ -136,7 +136,8 @@ def _inside(tree: Path, output: str) -> Path:
 def _git(repo: Path, *arguments: str) -> str:
     environment = {**_without_git(os.environ), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complaints:
-        _run([*_GIT, *arguments], repo, environment, GIT_TIMEOUT, said, complaints)
+        argv = [*_GIT, *arguments]
+        _run(argv, repo, environment, timeout=GIT_TIMEOUT, output=said, errors=complaints)
         return _tail(said)
 
 
@@ -149,6 +150,7 @@ def _run(
     command: Sequence[str],
     directory: Path,
     environment: Mapping[str, str],
+    *,
     timeout: float,
     output: IO[bytes],
     errors: IO[bytes],

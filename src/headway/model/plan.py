@@ -31,25 +31,32 @@ class Checks(StrEnum):
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True):
-    """One step of a plan: bring ``share`` of ``tier`` onto the new build and watch it.
-
-    ``concurrency`` bounds the nodes in transition at a time, ``zone_concurrency`` those in any
-    one zone; ``max_failed`` is how many failed nodes the step tolerates. ``deadline`` is how
-    long the nodes may take before those that are late are named and the rollout pauses.
-    """
+    """One step of a plan: bring ``share`` of ``tier`` onto the new build and watch it."""
 
     tier: Name
+    """The tier whose nodes move."""
     share: Fraction = 1.0
+    """How much of the tier runs the new build at the end of the step."""
     soak: Seconds = 60.0
+    """How long the step is watched once all of its nodes have attested."""
     gate: Gate = Gate.AUTO
+    """What it takes to begin the step."""
     notice: Seconds = 60.0
+    """How long an ``assisted`` step waits for somebody to pause before it begins."""
     checks: Checks = Checks.REQUIRE
+    """How much the guard has to say."""
     smoke: bool = False
+    """Whether the app's smoke test must pass before the step is green."""
     concurrency: Amount = "25%"
+    """How many nodes of the tier may be in transition at a time."""
     zone_concurrency: Amount = "100%"
+    """How many nodes of any one zone may be in transition at a time."""
     max_failed: Amount = 0
+    """How many failed nodes the step tolerates before the rollout pauses."""
     deadline: Seconds = 600.0
+    """How long the nodes may take before the late ones are named and the rollout pauses."""
     patience: Seconds = 300.0
+    """How long ``require`` waits for metrics without data before the rollout pauses."""
 
 
 DEFAULT_PLAN = (
@@ -85,21 +92,27 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
     """One quantity the guard watches: the rate of a counter, or one counter over another.
 
     The names are those of the counters that agents report. Without ``per`` the value is
-    ``counter`` per second and node; with it, ``counter`` divided by ``per``. ``above`` and
-    ``below`` are static thresholds; ``zscore`` is the number of standard deviations from the
-    trailing window that is too far. ``min_count`` is how much of ``per`` (or, without it, how
-    many seconds of data) it takes to judge at all.
+    ``counter`` per second and node; with it, ``counter`` divided by ``per``.
     """
 
     name: Name
+    """What people call it, in verdicts and in the journal."""
     counter: str
+    """The counter that is watched."""
     per: str | None = None
+    """The counter to divide by."""
     above: float | None = None
+    """A value above this fails."""
     below: float | None = None
+    """A value below this fails."""
     zscore: Annotated[float, Meta(gt=0)] | None = None
+    """How many standard deviations from the trailing window are too far."""
     direction: Direction = Direction.UP
+    """Which way from the trailing window is bad."""
     action: Action = Action.REVERT
+    """What a failure leads to."""
     min_count: float = 50.0
+    """How much of ``per`` (or, without it, how many seconds of data) it takes to judge at all."""
 
 
 DEFAULT_METRICS = (Metric(name="errors", counter="errors", per="requests", above=0.02, zscore=3.0),)
@@ -110,23 +123,31 @@ class SmokeCheck(Struct, frozen=True, forbid_unknown_fields=True):
     """One request that must succeed against staging after the flip."""
 
     url: Annotated[str, Meta(pattern=r"\Ahttps?://")]
+    """What is asked for with GET."""
     status: int = 200
+    """The status that the answer must have."""
     contains: str = ""
+    """What the answer's body must hold."""
     timeout: Seconds = 5.0
+    """How long the answer may take."""
 
 
 class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything the control plane needs to know of an app; ``headway app apply`` sets it.
-
-    ``make`` is the command that ``headway build make`` runs in a clean worktree, and
-    ``output`` the directory in it that becomes the build.
-    """
+    """Everything the control plane needs to know of an app; ``headway app apply`` sets it."""
 
     name: Name
+    """The app's name."""
     plans: dict[Name, tuple[Step, ...]] = field(default_factory=lambda: {"default": DEFAULT_PLAN})
+    """The steps of each plan; ``headway deploy`` takes ``default`` unless told otherwise."""
     metrics: tuple[Metric, ...] = DEFAULT_METRICS
+    """What the guard watches; without any it has nothing to say."""
     smoke: tuple[SmokeCheck, ...] = ()
+    """The smoke test: requests that must all succeed, in this order."""
     make: tuple[str, ...] = ()
+    """The command that ``headway build make`` runs in a clean worktree; an argv, no shell."""
     output: str = "."
+    """The directory in the worktree that becomes the build."""
     revert_concurrency: Amount = "100%"
+    """How many nodes of a tier may be in transition at a time during a revert."""
     silent_after: Seconds = 15.0
+    """How long after its last report a node counts as unknown."""

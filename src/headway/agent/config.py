@@ -1,0 +1,178 @@
+"""The agent's configuration file: who this node is, whom it trusts, and how its apps live."""
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct, field, structs
+
+from headway import settings
+from headway.errors import InvalidInput
+from headway.model.names import Name, NodeName, Seconds
+
+Url = Annotated[str, Meta(pattern=r"\Ahttps?://[^\s/]+")]
+Argv = Annotated[tuple[str, ...], Meta(min_length=1)]
+Period = Annotated[float, Meta(gt=0)]
+SignalName = Annotated[str, Meta(pattern=r"\ASIG[A-Z0-9]+\Z")]
+
+DEFAULT_COUNTERS = {
+    "requests": "http_requests_total",
+    "errors": 'http_requests_total{status=~"5.."}',
+}
+
+
+class TrustPaths(Struct, frozen=True, forbid_unknown_fields=True):
+    """Files of the public keys that may sign builds, and that may sign signals and records."""
+
+    build: Annotated[tuple[Path, ...], Meta(min_length=1)]
+    """The public keys that builds may be signed with."""
+    release: Annotated[tuple[Path, ...], Meta(min_length=1)]
+    """The control plane's public keys: those of signals and of this node's record."""
+
+
+class Hook(Struct, frozen=True, forbid_unknown_fields=True):
+    """A command of the app's own: argv, never a shell string; ``timeout`` in seconds."""
+
+    argv: Argv
+    """The program and its arguments."""
+    timeout: Period = 300.0
+    """How long it may take before its whole process group is killed."""
+    user: str | None = None
+    """The user that it runs as; without it, the agent's."""
+    env: dict[str, str] = {}
+    """Variables to set in its otherwise clean environment."""
+
+
+class NoRestart(Struct, frozen=True, forbid_unknown_fields=True, tag_field="strategy", tag="none"):
+    """The app notices a new ``current`` by itself."""
+
+
+class SignalRestart(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="strategy", tag="signal"
+):
+    """Send ``signal`` to the process that ``pidfile`` names."""
+
+    pidfile: Path
+    """The file with the process's number."""
+    signal: SignalName = "SIGHUP"
+    """The signal to send."""
+
+
+class CommandRestart(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="strategy", tag="command"
+):
+    """Run a command; what it leaves running must have redirected its output."""
+
+    argv: Argv
+    """The program and its arguments."""
+    timeout: Period = 60.0
+    """How long it may take before its whole process group is killed."""
+    user: str | None = None
+    """The user that it runs as; without it, the agent's."""
+    env: dict[str, str] = {}
+    """Variables to set in its otherwise clean environment."""
+
+
+Restart = NoRestart | SignalRestart | CommandRestart
+
+
+class Verify(Struct, frozen=True, forbid_unknown_fields=True):
+    """When the app counts as healthy.
+
+    ``url`` must answer with ``status`` and a body that holds ``contains``, without a break for
+    ``minimum_healthy`` seconds and within ``timeout`` seconds in all. ``{build}``, ``{commit}``
+    and ``{tree}`` in ``contains`` stand for the build that is being verified.
+    """
+
+    url: Url
+    """What is asked for with GET."""
+    status: int = 200
+    """The status that the answer must have."""
+    contains: str = ""
+    """What the answer's body must hold."""
+    minimum_healthy: Seconds = 2.0
+    """How long it must answer so without a break."""
+    timeout: Period = 60.0
+    """How long all of this may take before the node goes back to the build before."""
+    interval: Period = 0.5
+    """How long to wait between two requests."""
+
+
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the app shows its Prometheus metrics, and which sums of them to report."""
+
+    url: Url
+    """Where the app shows its metrics."""
+    counters: dict[Name, str] = field(default_factory=lambda: dict(DEFAULT_COUNTERS))
+    """What to report under which name: a series and its labels, summed over all that match."""
+
+
+class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One app on this node: its tier and its lifecycle."""
+
+    name: Name
+    """The app's name, as the control plane knows it."""
+    tier: Name
+    """The tier that this node is in for the app."""
+    restart: Restart = NoRestart()
+    """How the app is brought to run what ``current`` points at."""
+    verify: Verify | None = None
+    """When the app counts as healthy after a flip; without it, at once."""
+    prepare: Hook | None = None
+    """Run in the cold slot before the flip, for example to install what the app depends on."""
+    drain: Hook | None = None
+    """Run before the flip, to take the app out of traffic."""
+    undrain: Hook | None = None
+    """Run after the restart, and when the agent starts, to bring the app back into traffic."""
+    metrics: Metrics | None = None
+    """Where the app's metrics are read for the guard."""
+
+
+class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything an agent is told; ``report_every`` in seconds.
+
+    Relative paths count from the directory of the configuration file.
+    """
+
+    node: NodeName
+    """This node's name; its token must have the same."""
+    server: Url
+    """The control plane's address."""
+    token_file: Path
+    """The file with this node's token."""
+    root: Path
+    """The directory below which every app has its slots, its store and its state."""
+    trust: TrustPaths
+    """Whose signatures count."""
+    apps: Annotated[tuple[AppSettings, ...], Meta(min_length=1)]
+    """The apps that this node runs."""
+    zone: Name = "default"
+    """Where the node stands; a wave can be bounded by zone."""
+    report_every: Period = 5.0
+    """How often to report when nothing changes."""
+
+
+def load(path: Path) -> AgentConfig:
+    """Read and check the file ``path``. Raises InvalidInput with one sentence."""
+    config = settings.read(path, AgentConfig)
+    names = [app.name for app in config.apps]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInput(f"{path}: the app {name!r} is listed twice in [[apps]]")
+    here = path.absolute().parent
+    return structs.replace(
+        config,
+        token_file=here / config.token_file,
+        root=here / config.root,
+        trust=TrustPaths(
+            build=tuple(here / key for key in config.trust.build),
+            release=tuple(here / key for key in config.trust.release),
+        ),
+        apps=tuple(_absolute(app, here) for app in config.apps),
+    )
+
+
+def _absolute(app: AppSettings, here: Path) -> AppSettings:
+    if not isinstance(app.restart, SignalRestart):
+        return app
+    restart = structs.replace(app.restart, pidfile=here / app.restart.pidfile)
+    return structs.replace(app, restart=restart)

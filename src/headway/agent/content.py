@@ -1,0 +1,171 @@
+"""The content store of one app on a node: read-only files by digest, from which slots are linked.
+
+What lies under its digest is whole: it arrives in ``incoming/``, and gets its name only after
+the file system has been synced. Executables are files of their own (``<digest>x``), because
+hard links share their mode. The modification time is derived from the digest, so that caches
+keyed by it notice every change, and so that a slot can be checked without reading it.
+"""
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from headway.agent import durable
+from headway.model.build import Entry, Kind, Manifest
+
+MODES = {Kind.FILE: 0o444, Kind.EXECUTABLE: 0o555}
+_PACE = 200
+"""How many unneeded objects are removed before others may use the disk."""
+
+
+def modified(digest: str) -> int:
+    """The modification time, in nanoseconds, of every file with this content (2001 to 2009)."""
+    return (1_000_000_000 + int(digest[:7], 16)) * 10**9 + int(digest[7:15], 16) % 10**9
+
+
+class Content:
+    """The directory ``store`` of an app."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        durable.make_directory(path / "incoming")
+        self._store = os.open(path, durable.DIRECTORY)
+        self._arrived: set[str] = set()
+        self.discard()
+
+    def close(self) -> None:
+        """Release the handle of the directory."""
+        os.close(self._store)
+
+    def missing(self, manifest: Manifest) -> dict[str, int]:
+        """Digest and size in bytes of what the manifest names and the store does not hold."""
+        sizes = {entry.digest: entry.size for entry in manifest.entries if entry.kind in MODES}
+        return {digest: size for digest, size in sizes.items() if not self._holds(digest, size)}
+
+    def add(self, digest: str, chunks: Iterator[bytes]) -> None:
+        """Take in one content; ``chunks`` raises at its end unless it has this digest."""
+        with self._incoming(digest, Kind.FILE) as handle, os.fdopen(handle, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        self._arrived.add(digest)
+
+    def commit(self) -> None:
+        """Give everything that has arrived its name, once its content is on the disk."""
+        if not self._arrived:
+            return
+        durable.sync_file_system(self._store)
+        for digest in sorted(self._arrived):
+            self._shelve(digest, Kind.FILE)
+        self._arrived.clear()
+
+    def discard(self) -> None:
+        """Forget what has arrived, and whatever an interrupted agent left in ``incoming/``."""
+        self._arrived.clear()
+        with durable.opened("incoming", self._store) as incoming:
+            for name in os.listdir(incoming):  # noqa: PTH208
+                os.unlink(name, dir_fd=incoming)
+
+    def link(self, entry: Entry, name: str, directory: int) -> None:
+        """Make ``name`` in the open ``directory`` a link to the entry's content, replacing a file.
+
+        A file system that allows no more links to one file gets a second copy of it.
+        """
+        try:
+            self._link(entry, name, directory)
+        except FileExistsError:
+            spare = f"incoming/{entry.digest}.link"
+            self._unlink(spare)
+            self._link(entry, spare, self._store)
+            os.rename(spare, name, src_dir_fd=self._store, dst_dir_fd=directory)
+            # A rename between two links of one file does nothing, and leaves both names.
+            self._unlink(spare)
+
+    def collect(self) -> int:
+        """Remove, at an easy pace, what no slot links to any more; returns how many."""
+        removed = 0
+        for shelf in self.path.glob("[0-9a-f][0-9a-f]"):
+            for item in os.scandir(shelf):
+                if item.stat(follow_symlinks=False).st_nlink == 1:
+                    (shelf / item.name).unlink()
+                    removed += 1
+                    if removed % _PACE == 0:
+                        time.sleep(0.05)
+        return removed
+
+    def _link(self, entry: Entry, name: str, directory: int) -> None:
+        source = _place(entry.digest, entry.kind)
+        try:
+            os.link(
+                source, name, src_dir_fd=self._store, dst_dir_fd=directory, follow_symlinks=False
+            )
+        except FileNotFoundError:
+            if entry.kind is not Kind.EXECUTABLE:
+                raise
+            self._copy(entry.digest, Kind.FILE, Kind.EXECUTABLE)
+            os.link(source, name, src_dir_fd=self._store, dst_dir_fd=directory)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            self._copy(entry.digest, entry.kind, entry.kind)
+            os.link(source, name, src_dir_fd=self._store, dst_dir_fd=directory)
+
+    def _copy(self, digest: str, kind: Kind, into: Kind) -> None:
+        """A second file with the same content, under the name of kind ``into``."""
+        original = os.open(
+            _place(digest, kind), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._store
+        )
+        with (
+            os.fdopen(original, "rb") as source,
+            self._incoming(digest, into) as handle,
+            os.fdopen(handle, "wb") as copy,
+        ):
+            while chunk := source.read(1 << 20):
+                copy.write(chunk)
+            copy.flush()
+            os.fsync(copy.fileno())
+        self._shelve(digest, into)
+
+    @contextlib.contextmanager
+    def _incoming(self, digest: str, kind: Kind) -> Iterator[int]:
+        """A new file in ``incoming/``; it vanishes again when its writing fails."""
+        name = _arrival(digest, kind)
+        self._unlink(name)
+        handle = os.open(name, durable.NEW_FILE, 0o600, dir_fd=self._store)
+        try:
+            yield handle
+            os.chmod(name, MODES[kind], dir_fd=self._store)
+            stamp = modified(digest)
+            os.utime(name, ns=(stamp, stamp), dir_fd=self._store, follow_symlinks=False)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._store)
+            raise
+
+    def _shelve(self, digest: str, kind: Kind) -> None:
+        place = _place(digest, kind)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(place[:2], 0o755, dir_fd=self._store)
+        arrival = _arrival(digest, kind)
+        os.rename(arrival, place, src_dir_fd=self._store, dst_dir_fd=self._store)
+
+    def _unlink(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._store)
+
+    def _holds(self, digest: str, size: int) -> bool:
+        place = _place(digest, Kind.FILE)
+        try:
+            return os.stat(place, dir_fd=self._store, follow_symlinks=False).st_size == size
+        except FileNotFoundError:
+            return False
+
+
+def _place(digest: str, kind: Kind) -> str:
+    return f"{digest[:2]}/{digest}" + ("x" if kind is Kind.EXECUTABLE else "")
+
+
+def _arrival(digest: str, kind: Kind) -> str:
+    return f"incoming/{digest}" + ("x" if kind is Kind.EXECUTABLE else "")

@@ -1,0 +1,174 @@
+"""The slots of one app: complete trees, of which one is hot and one the last good one.
+
+A slot is chosen, marked dirty, changed, synced and only then marked as holding a build. Whatever
+interrupts this leaves a dirty slot, which is never switched to and always rebuilt.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from headway.agent import durable, processes, switch, tree
+from headway.agent.content import Content
+from headway.agent.state import Memory, Slot
+from headway.builds import manifest as manifests
+from headway.model.build import Build, Manifest
+from headway.model.names import BuildId
+
+_LEAST = 3
+
+Save = Callable[[str, int, Iterator[bytes]], None]
+Fetch = Callable[[Mapping[str, int], Save], None]
+"""Called with the missing digests and their sizes, and with what saves each."""
+
+
+class Slots:
+    """The directory ``<root>/<app>``."""
+
+    def __init__(self, app: Path, memory: Memory) -> None:
+        self.app = app
+        self._memory = memory
+        with durable.storing(f"setting up {app}"):
+            durable.make_directory(app / "slots")
+            durable.make_directory(app / "manifests")
+            self._content = Content(app / "store")
+
+    def close(self) -> None:
+        """Release the store."""
+        self._content.close()
+
+    def path(self, slot: str) -> Path:
+        """Where the tree of a slot lies, without any link in the way."""
+        return (self.app / "slots").resolve() / slot
+
+    def hot(self) -> str | None:
+        """The slot that ``current`` leads to."""
+        return switch.hot(self.app)
+
+    def holding(self, build: BuildId) -> str | None:
+        """A slot in which ``build`` is ready; the hot one if it is that."""
+        ready = [
+            name
+            for name, slot in self._memory.state.slots.items()
+            if slot.build == build and self.path(name).is_dir()
+        ]
+        hot = self.hot()
+        return hot if hot in ready else next(iter(ready), None)
+
+    def cold(self) -> BuildId | None:
+        """The build that was made ready last and does not run."""
+        state = self._memory.state
+        ready = [slot for name, slot in state.slots.items() if slot.build and name != state.running]
+        return max(ready, key=lambda slot: slot.age).build if ready else None
+
+    def gather(self, manifest: Manifest, fetch: Fetch, proceed: Callable[[], None]) -> None:
+        """Bring what the manifest names into the store.
+
+        ``proceed`` is called before each file and may raise. Raises StorageFailed, and what
+        ``fetch`` raises; then nothing of it stays.
+        """
+
+        def save(digest: str, size: int, chunks: Iterator[bytes]) -> None:
+            proceed()
+            self._content.add(digest, chunks)
+
+        with durable.storing(f"fetching into {self._content.path}"):
+            try:
+                if missing := self._content.missing(manifest):
+                    fetch(missing, save)
+                self._content.commit()
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self._content.discard()
+                raise
+
+    def prepare(
+        self,
+        build: Build,
+        manifest: Manifest,
+        keep: set[BuildId],
+        hook: Callable[[Path], None] | None,
+        proceed: Callable[[], None],
+    ) -> str:
+        """Make ``build`` ready in a cold slot, from the store; returns the slot.
+
+        ``keep`` are builds whose slots are spared while there is another. ``hook`` runs in the
+        finished tree; ``proceed`` is called between files and may raise.
+        """
+        with durable.storing(f"preparing {build.id[:12]} below {self.app}"):
+            name = self._choose(keep)
+            slot, path = self._memory.state.slots.get(name, Slot()), self.path(name)
+            self._memory.keep_slot(name, Slot())
+            durable.make_directory(path)
+            old = self._manifest(slot.build) if slot.exact and slot.build else None
+            tree.apply(path, old, manifest, self._content, proceed)
+            durable.replace_file(
+                self.app / "manifests", f"{build.id}.json", manifests.encode(manifest)
+            )
+            if hook is not None:
+                hook(path)
+            with durable.opened(path) as handle:
+                durable.sync_file_system(handle)
+        age = 1 + max((slot.age for slot in self._memory.state.slots.values()), default=0)
+        self._memory.keep_slot(name, Slot(build.id, build.commit, exact=hook is None, age=age))
+        return name
+
+    def tidy(self, keep: set[BuildId]) -> None:
+        """While idle: check cold slots, drop those beyond three, remove content without use."""
+        with durable.storing(f"tidying {self.app}"):
+            for name in self._free(keep):
+                if int(name) > _LEAST:
+                    self._memory.keep_slot(name, Slot())
+                    shutil.rmtree(self.path(name), ignore_errors=True)
+                    known = self._memory.state.slots.items()
+                    self._memory.keep(slots={key: slot for key, slot in known if key != name})
+            for name, slot in self._memory.state.slots.items():
+                known_build = slot.build and not slot.exact and name != self.hot()
+                manifest = self._manifest(slot.build) if known_build and slot.build else None
+                if manifest is not None and tree.is_exact(self.path(name), manifest):
+                    changed = Slot(slot.build, slot.commit, exact=True, age=slot.age)
+                    self._memory.keep_slot(name, changed)
+            self._content.collect()
+            held = {f"{slot.build}.json" for slot in self._memory.state.slots.values()}
+            for path in (self.app / "manifests").iterdir():
+                if path.name not in held:
+                    path.unlink()
+
+    def _choose(self, keep: set[BuildId]) -> str:
+        free = self._free(keep)
+        if free:
+            return free[0]
+        names = self._names()
+        return str(max(int(name) for name in names) + 1)
+
+    def _free(self, keep: set[BuildId]) -> list[str]:
+        """Slots that may be changed, the oldest first."""
+        state = self._memory.state
+        spared = {self.hot(), state.running, state.good}
+        if state.activation is not None:
+            spared |= {state.activation.slot, state.activation.back}
+        slots = {name: state.slots.get(name, Slot()) for name in self._names()}
+        cold = [
+            name for name, slot in slots.items() if name not in spared and slot.build not in keep
+        ]
+        busy = processes.in_use(self.path(name) for name in cold)
+        free = [name for name in cold if self.path(name) not in busy]
+        return sorted(free, key=lambda name: (slots[name].age, int(name)))
+
+    def _names(self) -> set[str]:
+        first = {str(number) for number in range(1, _LEAST + 1)}
+        there = {path.name for path in (self.app / "slots").iterdir() if path.name.isdigit()}
+        return first | there | set(self._memory.state.slots)
+
+    def _manifest(self, build: BuildId) -> Manifest | None:
+        """The manifest of a build that was prepared, and checked, here; None if it is damaged."""
+        try:
+            content = (self.app / "manifests" / f"{build}.json").read_bytes()
+        except OSError:
+            return None
+        if manifests.build_id(content) != build:
+            return None
+        return msgspec.json.decode(content, type=Manifest)

@@ -1,0 +1,166 @@
+"""``headway build``: publish builds, make them from commits, and list them."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import click
+from rich.console import RenderableType
+
+from headway.builds import storage
+from headway.builds.make import make as make_tree
+from headway.builds.publish import publish as publish_tree
+from headway.cli.call import Call, asking, at_most
+from headway.cli.remote import connect, credentials_of
+from headway.cli.screen import answer, facts, progress, table
+from headway.cli.wording import ago, clock, count, short, size
+from headway.client.api import Client
+from headway.model.build import Build
+from headway.signing import Signer
+
+EARLIER_BUILDS = 20
+"""How many earlier builds are searched for content that need not be stored again."""
+
+signing_key = click.option(
+    "--key",
+    "key",
+    type=click.Path(path_type=Path),
+    envvar="HEADWAY_BUILD_KEY",
+    show_envvar=True,
+    required=True,
+    metavar="FILE",
+    help="The private key that signs the build.",
+)
+
+
+@click.group()
+def build() -> None:
+    """Publish builds, make them from commits, and list them."""
+
+
+@build.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--app", required=True, help="The app that it is a build of.")
+@click.option("--commit", required=True, metavar="SHA", help="The commit that it was made from.")
+@click.option("--subject", default="", help="What it brings, in a few words.")
+@signing_key
+@asking
+@click.pass_obj
+def publish(call: Call, *, directory: Path, app: str, commit: str, subject: str, key: Path) -> None:
+    """Publish DIRECTORY as a build: store what is new in it, sign it, hand it in."""
+    signer = Signer.load(key)
+    with connect(call) as client:
+        made = _publish(call, client, signer, directory, app=app, commit=commit, subject=subject)
+    answer(call, made, lambda: _drawn(made))
+
+
+@build.command()
+@click.argument("ref")
+@click.option(
+    "--repo",
+    type=click.Path(path_type=Path),
+    default=".",
+    show_default="here",
+    metavar="DIR",
+    help="The git repository.",
+)
+@click.option("--app", required=True, help="The app, whose `make` is run.")
+@signing_key
+@asking
+@click.pass_obj
+def make(call: Call, *, ref: str, repo: Path, app: str, key: Path) -> None:
+    """Make a build from the commit REF in a clean worktree, and publish it."""
+    signer = Signer.load(key)
+    with connect(call) as client:
+        config = client.app(app).config
+        with make_tree(ref, repo=repo, command=config.make, output=config.output) as tree:
+            made = _publish(
+                call,
+                client,
+                signer,
+                tree.directory,
+                app=app,
+                commit=tree.commit,
+                subject=tree.subject,
+            )
+    answer(call, made, lambda: _drawn(made))
+
+
+@build.command("list")
+@click.argument("app")
+@at_most(20)
+@asking
+@click.pass_obj
+def list_(call: Call, app: str, limit: int) -> None:
+    """List an app's builds, newest first."""
+    with connect(call) as client:
+        builds = client.builds(app, limit)
+    headings = ("BUILD", "COMMIT", "MADE", "NEW", "SUBJECT")
+    rows = [_row(one, time.time()) for one in builds]
+    nothing = f"There is no build yet; `headway build publish DIR --app {app}` makes one."
+    answer(call, builds, lambda: table(headings, rows, nothing))
+
+
+@build.command()
+@click.argument("app")
+@click.argument("prefix", metavar="BUILD")
+@asking
+@click.pass_obj
+def show(call: Call, app: str, prefix: str) -> None:
+    """Show what the attestation of a build says, named by its first digits."""
+    with connect(call) as client:
+        found = client.build(app, prefix)
+    answer(call, found, lambda: _drawn(found))
+
+
+def _publish(
+    call: Call,
+    client: Client,
+    signer: Signer,
+    directory: Path,
+    *,
+    app: str,
+    commit: str,
+    subject: str,
+) -> Build:
+    """Publish through the control plane's store, then hand the attestation in."""
+    found = credentials_of(call)
+    earlier = [one.id for one in client.builds(app, EARLIER_BUILDS)]
+    with (
+        closing(storage.open(f"{client.url}/v1/store", found.token)) as store,
+        progress("publish") as advance,
+    ):
+        _, attestation = publish_tree(
+            directory,
+            app=app,
+            commit=commit,
+            by=client.whoami().name,
+            subject=subject,
+            signer=signer,
+            storage=store,
+            earlier=earlier,
+            now=time.time(),
+            progress=advance,
+        )
+    return client.register_build(app, attestation)
+
+
+def _row(one: Build, now: float) -> Sequence[str]:
+    made = ago(one.created_at, now)
+    return (short(one.id), one.commit[:12], made, size(one.new_bytes), one.subject)
+
+
+def _drawn(one: Build) -> RenderableType:
+    return facts(
+        [
+            ("build", short(one.id)),
+            ("app", one.app),
+            ("commit", one.commit),
+            ("subject", one.subject),
+            ("by", f"{one.by}, {clock(one.created_at)}"),
+            ("content", f"{count(one.files, 'file')}, {size(one.bytes)}"),
+            ("new", f"{size(one.new_bytes)} stored for it"),
+            ("id", one.id),
+        ]
+    )

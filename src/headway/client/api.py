@@ -1,0 +1,216 @@
+"""The control plane's HTTP API for Python: one method per route, typed by the model.
+
+The brackets at the end of each docstring name the route and the least role that it takes; the
+API reference is generated from them, and a test holds every method to its own.
+"""
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import httpx2
+import msgspec
+
+from headway.client.wire import Wire, segment
+from headway.errors import NotFound
+from headway.model.access import Identity
+from headway.model.build import Build
+from headway.model.hold import Hold
+from headway.model.journal import JournalEntry
+from headway.model.plan import AppConfig
+from headway.model.report import Enrolment, Report
+from headway.model.rollout import Rollout
+from headway.model.views import (
+    ActionRequest,
+    AppView,
+    DeployRequest,
+    Health,
+    HoldRequest,
+    NodeHoldRequest,
+    NodeStatus,
+    PinRequest,
+    RolloutView,
+    TokenCreated,
+    TokenRequest,
+    TokenView,
+    Why,
+)
+
+
+class Client(Wire):
+    """A control plane, as the holder of one token sees it; close it, or use it with ``with``.
+
+    Every method raises the HeadwayError that the server's problem names, and Unreachable when
+    there is no answer.
+    """
+
+    def health(self) -> Health:
+        """Whether it serves, and in which version. [GET /v1/health, public]"""
+        return self.call("GET", "/v1/health", Health)
+
+    def whoami(self) -> Identity:
+        """Whose token this is. [GET /v1/whoami, any role]"""
+        return self.call("GET", "/v1/whoami", Identity)
+
+    def apply_app(self, config: AppConfig) -> AppView:
+        """Set up an app, or change it. [PUT /v1/apps/{app}, admin]"""
+        return self.call("PUT", f"/v1/apps/{segment(config.name)}", AppView, config)
+
+    def apps(self) -> list[AppView]:
+        """Every app. [GET /v1/apps, viewer]"""
+        return self.call("GET", "/v1/apps", list[AppView])
+
+    def app(self, app: str) -> AppView:
+        """One app, the build that is live and its latest rollout. [GET /v1/apps/{app}, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}", AppView)
+
+    def why(self, app: str) -> Why:
+        """Why nothing is deploying, or what it waits for. [GET /v1/apps/{app}/why, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}/why", Why)
+
+    def register_build(self, app: str, attestation: bytes) -> Build:
+        """Hand in a published build's attestation. [POST /v1/apps/{app}/builds, deployer]"""
+        return self.call("POST", f"/v1/apps/{segment(app)}/builds", Build, attestation)
+
+    def builds(self, app: str, limit: int = 50) -> list[Build]:
+        """An app's builds, newest first. [GET /v1/apps/{app}/builds, viewer]"""
+        path = f"/v1/apps/{segment(app)}/builds"
+        return self.call("GET", path, list[Build], params={"limit": limit})
+
+    def build(self, app: str, prefix: str) -> Build:
+        """A build by the first digits of its id. [GET /v1/apps/{app}/builds/{prefix}, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}/builds/{segment(prefix)}", Build)
+
+    def read_artifact(self, path: str, first: int = 0, last: int | None = None) -> bytes:
+        """An artifact's bytes, ``first`` to ``last`` inclusive. [GET /v1/store/{path}, any role]"""
+        end = "" if last is None else last
+        headers = {} if (first, last) == (0, None) else {"Range": f"bytes={first}-{end}"}
+        return self.send("GET", _artifact(path), headers=headers).content
+
+    def artifact_size(self, path: str) -> int | None:
+        """An artifact's length in bytes, or None. [HEAD /v1/store/{path}, any role]"""
+        try:
+            return int(self.send("HEAD", _artifact(path)).headers["content-length"])
+        except NotFound:
+            return None
+
+    def write_artifact(self, path: str, content: bytes | Iterable[bytes]) -> None:
+        """Store an artifact; none is ever replaced. [PUT /v1/store/{path}, deployer]"""
+        self.send("PUT", _artifact(path), body=content)
+
+    def deploy(self, app: str, request: DeployRequest) -> RolloutView:
+        """Start a rollout. [POST /v1/apps/{app}/rollouts, deployer]"""
+        return self.call("POST", f"/v1/apps/{segment(app)}/rollouts", RolloutView, request)
+
+    def rollouts(self, app: str, limit: int = 20) -> list[Rollout]:
+        """An app's rollouts, newest first. [GET /v1/apps/{app}/rollouts, viewer]"""
+        path = f"/v1/apps/{segment(app)}/rollouts"
+        return self.call("GET", path, list[Rollout], params={"limit": limit})
+
+    def rollout(self, rollout: str) -> RolloutView:
+        """A rollout, tier by tier, and its next action. [GET /v1/rollouts/{id}, viewer]"""
+        return self.call("GET", f"/v1/rollouts/{segment(rollout)}", RolloutView)
+
+    def act(self, rollout: str, action: str, request: ActionRequest) -> RolloutView:
+        """``action``: advance, pause, resume, revert, abort, retry.
+        [POST /v1/rollouts/{id}/{action}, deployer]
+        """
+        path = f"/v1/rollouts/{segment(rollout)}/{segment(action)}"
+        return self.call("POST", path, RolloutView, request)
+
+    def nodes(self, app: str | None = None) -> list[NodeStatus]:
+        """Every node of one app or of all. [GET /v1/nodes, viewer]"""
+        return self.call("GET", "/v1/nodes", list[NodeStatus], params={"app": app})
+
+    def node(self, node: str) -> list[NodeStatus]:
+        """One node, once for each of its apps. [GET /v1/nodes/{node}, viewer]"""
+        return self.call("GET", f"/v1/nodes/{segment(node)}", list[NodeStatus])
+
+    def hold_node(self, node: str, request: NodeHoldRequest) -> list[NodeStatus]:
+        """Keep a node as it is. [PUT /v1/nodes/{node}/hold, deployer]"""
+        return self.call("PUT", f"/v1/nodes/{segment(node)}/hold", list[NodeStatus], request)
+
+    def unhold_node(self, node: str) -> list[NodeStatus]:
+        """Let a node follow the signal again. [DELETE /v1/nodes/{node}/hold, deployer]"""
+        return self.call("DELETE", f"/v1/nodes/{segment(node)}/hold", list[NodeStatus])
+
+    def pin_node(self, node: str, app: str, request: PinRequest) -> list[NodeStatus]:
+        """Pin a node to one build of an app. [PUT /v1/nodes/{node}/pins/{app}, deployer]"""
+        path = f"/v1/nodes/{segment(node)}/pins/{segment(app)}"
+        return self.call("PUT", path, list[NodeStatus], request)
+
+    def unpin_node(self, node: str, app: str) -> list[NodeStatus]:
+        """Take a node's pin away. [DELETE /v1/nodes/{node}/pins/{app}, deployer]"""
+        path = f"/v1/nodes/{segment(node)}/pins/{segment(app)}"
+        return self.call("DELETE", path, list[NodeStatus])
+
+    def forget_node(self, node: str) -> None:
+        """Strike a node off the fleet. [DELETE /v1/nodes/{node}, admin]"""
+        self.send("DELETE", f"/v1/nodes/{segment(node)}")
+
+    def holds(self) -> list[Hold]:
+        """Every hold in force. [GET /v1/holds, viewer]"""
+        return self.call("GET", "/v1/holds", list[Hold])
+
+    def add_hold(self, request: HoldRequest) -> Hold:
+        """Hold an app, a tier or a node. [POST /v1/holds, deployer]"""
+        return self.call("POST", "/v1/holds", Hold, request)
+
+    def lift_hold(self, hold: str) -> None:
+        """Lift a hold. [DELETE /v1/holds/{id}, deployer]"""
+        self.send("DELETE", f"/v1/holds/{segment(hold)}")
+
+    def journal(
+        self,
+        app: str | None = None,
+        rollout: str | None = None,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[JournalEntry]:
+        """What came after ``after``, or else the newest; oldest first. [GET /v1/journal, viewer]"""
+        params = {"app": app, "rollout": rollout, "after": after, "limit": limit}
+        return self.call("GET", "/v1/journal", list[JournalEntry], params=params)
+
+    def events(self, last: str = "") -> AbstractContextManager[Iterator[httpx2.ServerSentEvent]]:
+        """One connection to what happens, from ``last`` on; ``headway.client.events`` keeps it up.
+        [GET /v1/events, viewer]
+        """
+        return self.stream("/v1/events", headers={"Last-Event-ID": last} if last else {})
+
+    def create_token(self, request: TokenRequest) -> TokenCreated:
+        """Make a token, which is shown this once. [POST /v1/tokens, admin]"""
+        return self.call("POST", "/v1/tokens", TokenCreated, request)
+
+    def tokens(self) -> list[TokenView]:
+        """Every token's name and role. [GET /v1/tokens, admin]"""
+        return self.call("GET", "/v1/tokens", list[TokenView])
+
+    def revoke_token(self, name: str) -> None:
+        """End a token. [DELETE /v1/tokens/{name}, admin]"""
+        self.send("DELETE", f"/v1/tokens/{segment(name)}")
+
+    def enrol(self, enrolment: Enrolment) -> None:
+        """Present a node; the token must be that node's. [POST /v1/node/enrol, node]"""
+        self.send("POST", "/v1/node/enrol", body=enrolment)
+
+    def watch(self, apps: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Each key and signed envelope as it changes, until the connection ends.
+        [GET /v1/node/watch, node]
+        """
+        with self.stream("/v1/node/watch", {"apps": ",".join(apps)}) as events:
+            for event in events:
+                update = msgspec.json.decode(event.data, type=_Update)
+                yield update.key, base64.b64decode(update.value)
+
+    def report(self, reports: Sequence[Report]) -> None:
+        """Hand in reports; on return they are durable. [POST /v1/node/reports, node]"""
+        self.send("POST", "/v1/node/reports", body=list(reports))
+
+
+class _Update(msgspec.Struct):
+    key: str
+    value: str
+
+
+def _artifact(path: str) -> str:
+    return "/v1/store/" + "/".join(segment(part) for part in path.split("/"))

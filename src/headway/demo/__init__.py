@@ -1,0 +1,1 @@
+"""``headway demo``: a control plane, twenty nodes and their traffic, on one machine."""

@@ -1,0 +1,197 @@
+"""A node's link to the hub of a control plane, over its HTTP API: watch by server-sent events.
+
+Blocking, for the threads of an agent; nothing but the standard library's HTTP.
+"""
+
+import base64
+import binascii
+import contextlib
+import http.client
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from headway.errors import Busy, Denied, HeadwayError, InvalidInput, Refused, Unreachable
+from headway.model.report import Enrolment, Report
+from headway.signals.port import Update
+
+HEARTBEAT = 15.0
+"""After so many seconds of silence a connection is taken for dead."""
+
+_RETRY_FIRST = 0.5
+_RETRY_LAST = 30.0
+_MAX_LINE = 256 * 1024
+_BROKEN = (OSError, http.client.HTTPException)
+_ERRORS: dict[int, type[HeadwayError]] = {
+    400: InvalidInput,
+    401: Denied,
+    403: Denied,
+    409: Refused,
+    429: Busy,
+}
+
+
+class _Problem(Struct):
+    sentence: str
+
+
+class _Event(Struct):
+    key: str
+    value: str
+
+
+class HubClient:
+    """Implements ``headway.signals.port.Link``; ``server`` is the control plane's URL."""
+
+    def __init__(self, server: str, token: str, heartbeat: float = HEARTBEAT) -> None:
+        wrong = InvalidInput(f"{server!r} is no server; write one like https://headway.example")
+        try:
+            parts = urlsplit(server)
+            port = parts.port
+        except ValueError:
+            raise wrong from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise wrong
+        self._server = server
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, port
+        self._prefix = parts.path.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._heartbeat = heartbeat
+        self._closed = threading.Event()
+        self._watching: socket.socket | None = None
+        self._posting = threading.Lock()
+        self._poster = self._connection()
+
+    def enrol(self, enrolment: Enrolment) -> None:
+        """Present the node. Raises Unreachable, Denied or Refused."""
+        self._post("/v1/node/enrol", msgspec.json.encode(enrolment))
+
+    def report(self, reports: tuple[Report, ...]) -> None:
+        """Hand in reports; returns when they are durable. Raises Unreachable or Denied."""
+        self._post("/v1/node/reports", msgspec.json.encode(reports))
+
+    def watch(self, apps: tuple[str, ...]) -> Iterator[Update]:
+        """Updates for ever, across connections; ends when the link is closed."""
+        path = f"/v1/node/watch?apps={','.join(quote(app, safe='') for app in apps)}"
+        failures = 0
+        while not self._closed.is_set():
+            why = "the server ended the connection"
+            try:
+                for update in self._listen(path):
+                    failures = 0
+                    yield update
+            except HeadwayError as error:
+                why = error.sentence
+            if self._closed.is_set():
+                return
+            yield Update("", b"", connected=False, why=why)
+            failures = min(failures + 1, 10)
+            most = min(_RETRY_LAST, _RETRY_FIRST * 2**failures)
+            self._closed.wait(random.uniform(0, most))  # noqa: S311
+
+    def close(self) -> None:
+        """End the watch, also while it waits; a last report may still be handed in."""
+        self._closed.set()
+        if (watching := self._watching) is not None:
+            with contextlib.suppress(OSError):
+                watching.shutdown(socket.SHUT_RDWR)
+        if self._posting.acquire(blocking=False):
+            self._poster.close()
+            self._posting.release()
+
+    def _listen(self, path: str) -> Iterator[Update]:
+        """The updates of one connection."""
+        connection = self._connection()
+        try:
+            with self._reaching():
+                headers = self._headers | {"Accept": "text/event-stream"}
+                connection.request("GET", self._prefix + path, headers=headers)
+                self._watching = connection.sock
+                # A close that came before there was a socket to shut down is seen here.
+                if self._closed.is_set():
+                    return
+                response = connection.getresponse()
+                if response.status != 200:
+                    raise self._problem(response)
+                yield Update("", b"")
+                yield from _updates(response)
+        finally:
+            self._watching = None
+            connection.close()
+
+    def _post(self, path: str, body: bytes) -> None:
+        """Post on a connection that is kept from one time to the next."""
+        with self._posting, self._reaching():
+            kept = self._poster.sock is not None
+            try:
+                response = self._exchange(path, body)
+            except _BROKEN:
+                if not kept:
+                    raise
+                # The server may have closed it meanwhile. To hear a thing twice does no harm.
+                response = self._exchange(path, body)
+            if response.status >= 300:
+                raise self._problem(response)
+            response.read()
+
+    def _exchange(self, path: str, body: bytes) -> http.client.HTTPResponse:
+        try:
+            headers = self._headers | {"Content-Type": "application/json"}
+            self._poster.request("POST", self._prefix + path, body, headers)
+            return self._poster.getresponse()
+        except _BROKEN:
+            self._poster.close()
+            raise
+
+    def _connection(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        return kind(self._host, self._port, timeout=self._heartbeat)
+
+    @contextlib.contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except _BROKEN as error:
+            reason = str(error) or type(error).__name__
+            raise Unreachable(f"{self._server} does not answer: {reason}") from None
+
+    def _problem(self, response: http.client.HTTPResponse) -> HeadwayError:
+        body = response.read(_MAX_LINE)
+        try:
+            sentence = msgspec.json.decode(body, type=_Problem).sentence
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            sentence = f"{self._server} answers {response.status} {response.reason}"
+        return _ERRORS.get(response.status, Unreachable)(sentence)
+
+
+def _updates(stream: http.client.HTTPResponse) -> Iterator[Update]:
+    """The ``update`` events of a stream (https://html.spec.whatwg.org/#event-stream-interpretation)."""
+    event, data = "message", []
+    while line := stream.readline(_MAX_LINE):
+        if not line.endswith(b"\n"):
+            raise Unreachable("the stream of updates broke off, or has an endless line")
+        field, _, value = line.rstrip(b"\r\n").partition(b":")
+        value = value.removeprefix(b" ")
+        if line.strip(b"\r\n"):
+            if field == b"event":
+                event = value.decode("utf-8", "replace")
+            elif field == b"data":
+                data.append(value)
+            continue
+        if event == "update" and data:
+            yield _update(b"\n".join(data))
+        event, data = "message", []
+
+
+def _update(data: bytes) -> Update:
+    try:
+        heard = msgspec.json.decode(data, type=_Event)
+        return Update(heard.key, base64.b64decode(heard.value, validate=True))
+    except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
+        raise Unreachable(f"the stream of updates cannot be understood: {error}") from None

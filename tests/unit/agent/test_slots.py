@@ -1,0 +1,215 @@
+"""Which slot is taken, and what an interruption leaves."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from agent_shelf import Shelf, files, snapshot
+
+from headway.agent import durable
+from headway.agent.slots import Slots
+from headway.agent.state import Memory, Slot
+from headway.agent.switch import hot, switch
+from headway.errors import Refused, StorageFailed
+
+
+class Bench:
+    """The slots of one app, and a shelf of builds."""
+
+    def __init__(self, app: Path) -> None:
+        app.mkdir(exist_ok=True)
+        self.shelf = Shelf()
+        self.memory = Memory(app)
+        self.slots = Slots(app, self.memory)
+
+    def prepare(self, text: str, hooked: bool = False) -> str:
+        build = self.shelf.add(files(f=text, same="same"))
+        described, manifest = self.shelf.describe("web", build)
+        self.slots.gather(
+            manifest, lambda wanted, save: self.shelf.fetch("web", build, wanted, save), quiet
+        )
+        hook = (lambda tree: (tree / "made").write_text("hook")) if hooked else None
+        return self.slots.prepare(described, manifest, set(), hook, quiet)
+
+    def text(self, slot: str) -> str:
+        return (self.slots.path(slot) / "f").read_text()
+
+
+def quiet() -> None:
+    pass
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "web")
+
+
+def test_the_oldest_cold_slot_is_taken(bench: Bench) -> None:
+    assert [bench.prepare(text) for text in "ABC"] == ["1", "2", "3"]
+    assert bench.prepare("D") == "1"
+    assert bench.text("1") == "D"
+
+
+def test_the_hot_and_the_last_good_slot_are_never_touched(bench: Bench) -> None:
+    bench.prepare("A")
+    bench.prepare("B")
+    switch(bench.slots.app, "2")
+    bench.memory.keep(running="2", good="1")
+    assert {bench.prepare(text) for text in "CDEF"} == {"3"}
+    assert (bench.text("1"), bench.text("2")) == ("A", "B")
+
+
+def test_a_slot_that_a_process_works_in_is_not_touched(bench: Bench) -> None:
+    for text in "ABC":
+        bench.prepare(text)
+    sleeper = [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()"]
+    users = [
+        subprocess.Popen(
+            sleeper, cwd=bench.slots.path("1"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ),
+        subprocess.Popen(
+            sleeper,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[opened := os.open(bench.slots.path("2") / "f", os.O_RDONLY)],
+        ),
+    ]
+    os.close(opened)
+    try:
+        for user in users:
+            assert user.stdout is not None
+            assert user.stdout.readline() == b"up\n"
+        switch(bench.slots.app, "3")
+        assert bench.prepare("D") == "4"
+        assert [bench.text(slot) for slot in "1234"] == ["A", "B", "C", "D"]
+    finally:
+        for user in users:
+            user.send_signal(signal.SIGKILL)
+            user.communicate()
+    assert bench.prepare("E") == "1"
+
+
+def test_a_dirty_slot_is_rebuilt(bench: Bench) -> None:
+    for text in "ABC":
+        bench.prepare(text)
+    bench.memory.keep_slot("2", Slot())
+    (bench.slots.path("2") / "f").unlink()
+    (bench.slots.path("2") / "f").write_text("torn")
+    (bench.slots.path("2") / "unknown").write_text("junk")
+    assert bench.prepare("D") == "2"
+    assert set(snapshot(bench.slots.path("2"))) == {"f", "same"}
+    assert bench.text("2") == "D"
+
+
+def test_a_slot_is_dirty_while_it_is_changed(bench: Bench) -> None:
+    for text in "ABC":
+        bench.prepare(text)
+    build = bench.shelf.add(files(f="D"))
+    described, manifest = bench.shelf.describe("web", build)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.slots.prepare(described, manifest, set(), None, interrupted)
+    again = Memory(bench.slots.app)
+    assert again.state.slots["1"].build is None
+    assert bench.slots.holding(build) is None
+
+
+def test_what_a_prepare_hook_made_is_gone_with_the_build(bench: Bench) -> None:
+    slot = bench.prepare("A", hooked=True)
+    assert (bench.slots.path(slot) / "made").exists()
+    for text in "BC":
+        bench.prepare(text)
+    assert bench.prepare("D") == slot
+    assert not (bench.slots.path(slot) / "made").exists()
+
+
+def test_only_what_is_new_is_fetched(bench: Bench) -> None:
+    bench.prepare("A")
+    bench.shelf.fetched.clear()
+    bench.prepare("B")
+    assert len(bench.shelf.fetched) == 1
+
+
+def test_tidying_finds_what_was_left_in_a_cold_slot(bench: Bench) -> None:
+    for text in "ABC":
+        bench.prepare(text)
+    litter = bench.slots.path("1") / "cache.pyc"
+    litter.write_text("junk")
+    for slot in "12":
+        known = bench.memory.state.slots[slot]
+        bench.memory.keep_slot(slot, Slot(known.build, known.commit, exact=False, age=known.age))
+    bench.slots.tidy(set())
+    assert [bench.memory.state.slots[slot].exact for slot in "12"] == [False, True]
+    assert bench.prepare("D") == "1"
+    assert not litter.exists()
+
+
+def test_slots_beyond_three_are_given_up(bench: Bench) -> None:
+    for text in "ABC":
+        bench.prepare(text)
+    bench.slots.path("4").mkdir()
+    bench.memory.keep_slot("4", Slot())
+    bench.slots.tidy(set())
+    assert not bench.slots.path("4").exists()
+    assert set(bench.memory.state.slots) == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_a_disk_that_fails_while_fetching(bench: Bench, code: int) -> None:
+    slot = bench.prepare("A")
+    switch(bench.slots.app, slot)
+
+    def full(_: str) -> None:
+        raise OSError(code, os.strerror(code))
+
+    bench.shelf.on_fetch = full
+    with pytest.raises(StorageFailed, match="what served still serves"):
+        bench.prepare("B")
+    assert bench.text(slot) == "A"
+    assert not list((bench.slots.app / "store" / "incoming").iterdir())
+
+
+def test_a_full_disk_while_linking(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.prepare("A")
+    switch(bench.slots.app, "1")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", full)
+        with pytest.raises(StorageFailed, match="the disk is full; free some space"):
+            bench.prepare("B")
+    assert bench.text("1") == "A"
+    assert hot(bench.slots.app) == "1"
+    assert bench.text(bench.prepare("B")) == "B"
+
+
+def test_the_slot_is_on_the_disk_before_it_counts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+
+    def synced(_: int) -> None:
+        seen.append(next((s.build for s in bench.memory.state.slots.values()), "nothing"))
+
+    monkeypatch.setattr(durable, "sync_file_system", synced)
+    bench.prepare("A")
+    assert seen == ["nothing", None], "once for the content, once for the dirty slot"
+
+
+def test_current_that_is_not_ours_is_left_alone(bench: Bench) -> None:
+    (bench.slots.app / "current").mkdir()
+    with pytest.raises(Refused, match="is not a link; move it away"):
+        bench.slots.hot()
+    (bench.slots.app / "current").rmdir()
+    (bench.slots.app / "current").symlink_to("/etc")
+    with pytest.raises(Refused, match="leads out of"):
+        bench.slots.hot()
