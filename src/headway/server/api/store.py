@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from typing import Any
 
-from litestar import Request, Response, get, head, put
+from litestar import MediaType, Request, Response, get, head, put
 from litestar.response import Stream
 
 from headway.errors import NotFound, Refused, StaleView, TooLarge
@@ -27,7 +27,7 @@ async def read_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> Res
     path, size = await _find(path, plane)
     headers = _headers(path)
     if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(b"", status_code=304, headers=headers)
+        return Response(b"", status_code=304, headers=headers, media_type=_BINARY)
     if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
         wanted = None
     else:
@@ -51,7 +51,7 @@ async def probe_artifact(path: InPath, plane: Plane) -> Response[bytes]:
     """Its size in bytes, as Content-Length."""
     path, size = await _find(path, plane)
     headers = _headers(path) | {"Content-Length": str(size)}
-    return Response(b"", headers=headers, media_type=_BINARY)
+    return Response(None, headers=headers, media_type=MediaType.TEXT)
 
 
 @put(
