@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_stage import ControlPlane, Load, Node, memory, until
 
 from headway.model.build import Failure
+from tests.acceptance.agent_stage import ControlPlane, Load, Node, memory, until
 
 
 @pytest.fixture

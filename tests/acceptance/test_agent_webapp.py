@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_stage import EXAMPLE, ControlPlane, Load, Node, children, until
 
 from headway.agent.probe import get
 from headway.agent.scrape import selector, sums
 from headway.agent.switch import switch
+from tests.acceptance.agent_stage import EXAMPLE, ControlPlane, Load, Node, children, until
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from headway.client.credentials import ClientConfig
 from headway.client.problems import family
 from headway.model.plan import AppConfig
 from headway.server.config import ServerConfig
+from tests.docs import states
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -342,6 +343,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "common-options": _common,
     "errors": _errors,
     "routes": _routes,
+    "rollout-diagram": states.diagram,
+    "rollout-phases": states.phases,
+    "rollout-events": states.events,
     **{name: lambda root=root: _configuration(root) for name, root in CONFIGURATIONS.items()},
 }
 

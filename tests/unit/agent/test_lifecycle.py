@@ -8,13 +8,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from agent_shelf import until
 
 from headway.agent.config import CommandRestart, Hook, NoRestart, SignalRestart
 from headway.agent.lifecycle import Hooks
 from headway.agent.processes import MARK
 from headway.agent.state import Memory
 from headway.errors import HookFailed
+from tests.unit.agent.agent_shelf import until
 
 PYTHON = sys.executable
 

@@ -4,14 +4,13 @@ import logging
 import threading
 from collections.abc import Iterator
 
-from agent_shelf import until
-
 from headway.agent.config import AppSettings, Metrics
 from headway.agent.log import KeyValue
 from headway.agent.reporting import Counters, Reporter
 from headway.errors import Unreachable
 from headway.model.report import Activity, Enrolment, Report
 from headway.signals.port import Update
+from tests.unit.agent.agent_shelf import until
 
 
 class Line:

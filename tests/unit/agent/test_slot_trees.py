@@ -8,13 +8,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from agent_shelf import TEXTS, Tree, digest, expected, files, manifest, snapshot, trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.agent import tree
 from headway.agent.content import Content, modified
 from headway.model.build import Kind
+from tests.unit.agent.agent_shelf import (
+    TEXTS,
+    Tree,
+    digest,
+    expected,
+    files,
+    manifest,
+    snapshot,
+    trees,
+)
 
 BY_DIGEST = {digest(text): text for text in TEXTS}
 

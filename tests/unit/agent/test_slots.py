@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from agent_shelf import Shelf, files, snapshot
 
 from headway.agent import durable
 from headway.agent.slots import Slots
 from headway.agent.state import Memory, Slot
 from headway.agent.switch import hot, switch
 from headway.errors import Refused, StorageFailed
+from tests.unit.agent.agent_shelf import Shelf, files, snapshot
 
 
 class Bench:

@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from agent_shelf import RELEASE_KEY, Shelf, files, sealed_record, sealed_signal, until
 
 from headway.agent.config import AppSettings, CommandRestart, Hook, Verify
 from headway.agent.state import Activation, Memory
@@ -18,6 +17,14 @@ from headway.model.build import Failure
 from headway.model.report import Activity, Report
 from headway.model.signal import NodeHold
 from headway.signing import Signer, Trust
+from tests.unit.agent.agent_shelf import (
+    RELEASE_KEY,
+    Shelf,
+    files,
+    sealed_record,
+    sealed_signal,
+    until,
+)
 
 
 class Site:

@@ -1,5 +1,6 @@
 import pytest
-from build_shelf import Shelf
+
+from tests.unit.builds.build_shelf import Shelf
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from build_shelf import Shelf, file, write_tree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from headway.builds.fetch import MAX_GAP_BYTES
 from headway.builds.frames import compress_whole
 from headway.errors import HeadwayError, NotFound, Refused, Untrusted
 from headway.model.build import Build, Entry, Kind, Location, Manifest
+from tests.unit.builds.build_shelf import Shelf, file, write_tree
 
 NOISE = random.Random(1).randbytes
 

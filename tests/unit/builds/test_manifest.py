@@ -4,13 +4,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from build_shelf import directory, file, link
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.builds import manifest
 from headway.errors import Refused
 from headway.model.build import Entry, Kind, Manifest
+from tests.unit.builds.build_shelf import directory, file, link
 
 TREE = (
     directory("bin"),

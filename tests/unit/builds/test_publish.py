@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from build_shelf import MemoryStorage, Shelf, write_tree
 
 from headway.builds import index, layout, publish
 from headway.builds.storage import DirectoryStorage
 from headway.errors import InvalidInput, Refused
 from headway.signing import Signer
+from tests.unit.builds.build_shelf import MemoryStorage, Shelf, write_tree
 
 TREE = {"bin/run": b"#!/bin/sh\n", "a/one": b"1" * 5000, "a/same": b"1" * 5000, "l": "a/one"}
 

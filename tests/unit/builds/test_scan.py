@@ -6,12 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from build_shelf import directory, link, write_tree
 
 from headway.builds import scan as scanning
 from headway.builds.scan import read_file, scan
 from headway.errors import InvalidInput, Refused
 from headway.model.build import Entry, Kind
+from tests.unit.builds.build_shelf import directory, link, write_tree
 
 
 def entry(path: str, content: bytes, kind: Kind = Kind.FILE) -> Entry:

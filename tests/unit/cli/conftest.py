@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.cli.fake_api import FakeApi, serving
 
 from headway.cli import main
+from tests.unit.cli.fake_api import FakeApi, serving
 
 
 @dataclass

@@ -9,8 +9,6 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.cli import examples
-from tests.unit.cli.fake_api import FakeApi
 
 from headway.errors import InvalidInput, NotFound
 from headway.model.hold import Scope
@@ -26,6 +24,8 @@ from headway.model.views import (
     TokenView,
     Why,
 )
+from tests.unit.cli import examples
+from tests.unit.cli.fake_api import FakeApi
 
 WHY = Why(("web is held by bob: the disk is swapped", "no build is newer than what is live"))
 TOKEN = TokenView("ci", "deployer", examples.THEN)

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 import pytest
-from tests.unit.cli.fake_api import FakeApi
 
 from headway import __version__
 from headway.cli import main
 from headway.client.problems import family
 from headway.errors import HeadwayError, HookFailed
+from tests.unit.cli.fake_api import FakeApi
 
 HEAVY = {"rich", "httpx2", "litestar", "uvicorn", "sqlalchemy", "numpy", "jinja2"}
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console
-from tests.unit.cli import examples
-from tests.unit.cli.examples import THEN
 
 from headway.cli.picture import countdown, headline, picture, share_cells
 from headway.model.rollout import Phase
 from headway.model.views import RolloutView
+from tests.unit.cli import examples
+from tests.unit.cli.examples import THEN
 
 
 def drawn(view: RolloutView, now: float = THEN + 230) -> str:

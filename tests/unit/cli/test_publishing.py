@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.cli import examples
-from tests.unit.cli.fake_api import FakeApi
 
 from headway.builds import attestation
 from headway.builds.storage import DirectoryStorage
@@ -15,6 +13,8 @@ from headway.model.build import Build
 from headway.model.plan import AppConfig
 from headway.model.views import AppView
 from headway.signing import Signer, Trust
+from tests.unit.cli import examples
+from tests.unit.cli.fake_api import FakeApi
 
 
 class Place:

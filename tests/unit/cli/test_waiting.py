@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.cli import examples
-from tests.unit.cli.examples import THEN
-from tests.unit.cli.fake_api import FakeApi
 
 from headway.cli import watching
 from headway.errors import Denied, Unreachable
 from headway.model.rollout import Phase
+from tests.unit.cli import examples
+from tests.unit.cli.examples import THEN
+from tests.unit.cli.fake_api import FakeApi
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
-from tests.docs.generate import routes
 
 from headway.client.api import Client
 from headway.errors import InvalidInput
@@ -22,6 +21,7 @@ from headway.model.views import (
     PinRequest,
     TokenRequest,
 )
+from tests.docs.generate import routes
 
 REPORT = Report("n1", "web", "b", 1, 1, Activity.IDLE, None, None, "", 1.0)
 ARGUMENTS: dict[str, tuple[Any, ...]] = {

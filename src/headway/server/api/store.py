@@ -47,7 +47,7 @@ async def read_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> Res
 
 
 @head("/v1/store/{path:path}", opt={"role": Rule.ANY}, summary="Whether there is an artifact")
-async def probe_artifact(path: InPath, plane: Plane) -> Response[bytes]:
+async def probe_artifact(path: InPath, plane: Plane) -> Response[None]:
     """Its size in bytes, as Content-Length."""
     path, size = await _find(path, plane)
     headers = _headers(path) | {"Content-Length": str(size)}
