@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,13 @@ def processes_of(home: Path) -> list[int]:
             if str(home).encode() in command:
                 found.append(int(entry.name))
     return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_outlives_the_test(tmp_path: Path) -> Iterator[None]:
+    yield
+    for pid in processes_of(tmp_path):
+        os.kill(pid, signal.SIGKILL)
 
 
 def check(done: subprocess.CompletedProcess[str]) -> dict[str, object]:

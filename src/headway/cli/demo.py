@@ -44,7 +44,7 @@ def demo(
     home: Path | None,
     port: int | None,
 ) -> None:
-    """Start a control plane and twenty nodes; deploy a good build, then a bad one.
+    """Start a fleet on this machine; deploy a good build, then a bad one.
 
     Twenty agents in four tiers and three zones each run a real HTTP application under a load of
     240 requests a second. The good build goes through every step. The bad one fails a share of

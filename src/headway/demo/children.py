@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from headway.errors import HookFailed
@@ -34,7 +35,7 @@ class Children:
                 env={**os.environ, **(env or {})},
                 text=True,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread is running yet
+                preexec_fn=partial(_die_with_parent, os.getpid()),  # noqa: PLW1509 - no thread is running yet
             )
         self._processes[name] = process
         return process
@@ -82,5 +83,8 @@ def headway(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "headway", *arguments]
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
+    """In the new process: ask to be killed when the demo is, unless it has gone already."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -77,8 +77,9 @@ class Outcome(msgspec.Struct, rename={"exit_reason": "exit reason"}):
 class Demo:
     """One run of the demo in a directory of its own."""
 
-    def __init__(self, home: Path, port: int, say: Say) -> None:
+    def __init__(self, home: Path, port: int, say: Say, interrupts: "Interrupts") -> None:
         self._home = home
+        self._interrupts = interrupts
         self._say = say
         self._server = f"http://127.0.0.1:{port}"
         self._port = port
@@ -121,9 +122,9 @@ class Demo:
 
     def stay(self) -> None:
         """Keep everything running until interrupted; raise when a process ends by itself."""
-        while not (sentence := self._children.dead()):
-            time.sleep(1)
-        raise Unreachable(sentence)
+        while True:
+            self._go_on()
+            time.sleep(0.5)
 
     def stop(self) -> None:
         """End every process that was started."""
@@ -201,8 +202,7 @@ class Demo:
         """Tell what happens, until the rollout has ended."""
         rows: list[JournalEntry] = []
         for happening in follow(self._client, after):
-            if sentence := self._children.dead():
-                raise Unreachable(sentence)
+            self._go_on()
             if isinstance(happening, JournalEntry) and happening.rollout:
                 rows.append(happening)
                 self._say(f"  {happening.why}")
@@ -254,24 +254,63 @@ class Demo:
         tiers = [node.tier for node in self._nodes]
         return {tier: tiers.count(tier) for tier in dict.fromkeys(tiers)}
 
+    def _go_on(self) -> None:
+        """Raise when a process has ended by itself, or somebody wants the demo to."""
+        self._interrupts.check()
+        if sentence := self._children.dead():
+            raise Unreachable(sentence)
+
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
         while not done():
-            if sentence := self._children.dead():
-                raise Unreachable(sentence)
+            self._go_on()
             if time.monotonic() > deadline:
                 raise Unreachable(f"waited 60 s in vain for {what}")
             time.sleep(0.2)
 
 
+class Interrupts:
+    """Ctrl-C and SIGTERM, each raised as KeyboardInterrupt at once, and again by ``check``.
+
+    An exception that a signal raises can be lost in code that it happens to interrupt, such as a
+    finalizer; whoever is asked to stop must not depend on that.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._stopping = False
+
+    def listen(self) -> None:
+        """Take over both signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if either signal has come."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def ignore(self) -> None:
+        """From now on nothing interrupts the cleaning up."""
+        self._stopping = True
+
+    def _hear(self, *_: object) -> None:
+        self._asked = True
+        if not self._stopping:
+            raise KeyboardInterrupt
+
+
 @contextmanager
 def demo(home: Path | None, port: int | None, say: Say) -> Iterator[Demo]:
     """A demo in ``home``, or in a temporary directory; no process of it is left behind."""
-    with _place(home) as directory, _termination_interrupts():
-        running = Demo(directory, port or free_ports(1)[0], say)
+    interrupts = Interrupts()
+    interrupts.listen()
+    with _place(home) as directory:
+        running = Demo(directory, port or free_ports(1)[0], say, interrupts)
         try:
             yield running
         finally:
+            interrupts.ignore()
             running.stop()
 
 
@@ -286,17 +325,3 @@ def _place(home: Path | None) -> Iterator[Path]:
     except OSError as error:
         raise InvalidInput(f"{home} cannot be made: {error.strerror}; name a new one") from None
     yield home.absolute()
-
-
-@contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Make SIGTERM end the demo as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
