@@ -1,0 +1,75 @@
+"""Apps and why they do not deploy."""
+
+from typing import Annotated
+
+from litestar import get, put
+from litestar.params import Body
+from sqlalchemy import Connection
+
+from headway.core.plan import check
+from headway.errors import InvalidInput
+from headway.model.access import Identity
+from headway.model.plan import AppConfig
+from headway.model.views import AppView, Why
+from headway.server import views
+from headway.server.auth.rules import Rule
+from headway.server.database import apps, journal
+from headway.server.plane import ControlPlane
+from headway.server.situation import Situation, look
+
+
+@put("/v1/apps/{app:str}", opt={"role": Rule.ADMIN}, summary="Set up an app, or change it")
+async def put_app(
+    app: str,
+    data: Annotated[AppConfig, Body(description="The app's whole configuration")],
+    plane: ControlPlane,
+    caller: Identity,
+) -> AppView:
+    """Running rollouts keep the plan that they began with."""
+    if data.name != app:
+        raise InvalidInput(f"the configuration is of {data.name}, the address is of {app[:80]}")
+    for name, plan in data.plans.items():
+        check(name, plan)
+
+    def write(connection: Connection) -> Situation:
+        before = apps.get(connection, app)
+        now = plane.clock()
+        if before != data:
+            why = f"{caller.name} {'changes' if before else 'sets up'} {app}"
+            apps.put(connection, data, now)
+            journal.append(connection, at=now, app=app, actor=caller.name, kind="app", why=why)
+        return look(connection, app, now)
+
+    known = await plane.database.write(write)
+    plane.news.journal_grew()
+    return _view(known)
+
+
+@get("/v1/apps", opt={"role": Rule.VIEWER}, summary="Every app")
+async def list_apps(plane: ControlPlane) -> list[AppView]:
+    """By name, each with the build that is live and its latest rollout."""
+
+    def read(connection: Connection) -> list[AppView]:
+        now = plane.clock()
+        return [_view(look(connection, config.name, now)) for config in apps.every(connection)]
+
+    return await plane.database.read(read)
+
+
+@get("/v1/apps/{app:str}", opt={"role": Rule.VIEWER}, summary="One app")
+async def show_app(app: str, plane: ControlPlane) -> AppView:
+    """The app's configuration, the build that is live and its latest rollout."""
+    return _view(await plane.engine.situation(app))
+
+
+@get("/v1/apps/{app:str}/why", opt={"role": Rule.VIEWER}, summary="Why nothing is deploying")
+async def explain_app(app: str, plane: ControlPlane) -> Why:
+    """Why nothing is deploying, or what it waits for, a sentence each."""
+    known = await plane.engine.situation(app)
+    now = plane.clock()
+    fleet = plane.engine.view(known, now)
+    return Why(views.why(known, fleet, plane.engine.trouble(app), now))
+
+
+def _view(known: Situation) -> AppView:
+    return AppView(known.config, known.live_build, known.latest.id if known.latest else None)

@@ -1,0 +1,55 @@
+"""Who is calling."""
+
+import hmac
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from headway.errors import Unauthenticated
+from headway.model.access import Identity
+from headway.server.database.tokens import Token
+
+PREFIX = "hw_"
+
+
+def new_secret() -> str:
+    """A token's secret: 32 random bytes, with a prefix that secret scanners can look for."""
+    return PREFIX + token_urlsafe(32)
+
+
+def fingerprint(secret: str) -> str:
+    """What is kept of a secret: its sha256, of which nothing can be guessed back."""
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Callers:
+    """Every token in force, by fingerprint."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+
+    def admit(self, *tokens: Token) -> None:
+        """Accept tokens from now on."""
+        self._tokens |= {token.hash: token for token in tokens}
+
+    def revoke(self, name: str) -> None:
+        """Accept a token no longer."""
+        self._tokens = {key: token for key, token in self._tokens.items() if token.name != name}
+
+    def identify(self, secret: str) -> Identity:
+        """Whose secret this is. Raises Unauthenticated."""
+        hashed = fingerprint(secret)
+        token = self._tokens.get(hashed)
+        if token is None or not hmac.compare_digest(token.hash, hashed):
+            raise Unauthenticated("the token is not valid; ask an admin for another one")
+        return Identity(token.name, token.role)
+
+
+def bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The secret in the Authorization header. Raises Unauthenticated."""
+    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret:
+        raise Unauthenticated("there is no token in the request; send it as a bearer token")
+    return secret.strip()

@@ -1,0 +1,65 @@
+"""Which roles each route is for; a route without a rule does not start."""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+from litestar import Litestar
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute, WebSocketRoute
+
+from headway.errors import Denied
+from headway.model.access import Role
+from headway.server.auth.callers import Callers, bearer
+
+OPTION = "role"
+
+
+class Rule(Enum):
+    """The roles that may use a route. Every route names one: ``opt={"role": Rule.VIEWER}``."""
+
+    PUBLIC = None
+    """Anybody, without a token."""
+    ANY = frozenset(Role)
+    """Whoever has a token."""
+    VIEWER = frozenset({Role.VIEWER, Role.DEPLOYER, Role.ADMIN})
+    DEPLOYER = frozenset({Role.DEPLOYER, Role.ADMIN})
+    ADMIN = frozenset({Role.ADMIN})
+    NODE = frozenset({Role.NODE})
+
+
+def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """The guard of every route. Raises Unauthenticated or Denied."""
+    rule: Rule = handler.opt[OPTION]
+    if rule is Rule.PUBLIC:
+        return
+    callers: Callers = connection.app.state.plane.callers
+    caller = callers.identify(bearer(connection))
+    if caller.role not in rule.value:
+        wanted = " or ".join(sorted(rule.value))
+        raise Denied(f"{caller.name} is a {caller.role}; this takes a {wanted}")
+    connection.scope["user"] = caller
+
+
+def check_rules(app: Litestar) -> None:
+    """Raise RuntimeError when a route has no rule: it must not be served by oversight."""
+    missing = sorted(
+        f"{handler} at {path}"
+        for path, handler in routes(app)
+        if not isinstance(handler.opt.get(OPTION), Rule)
+    )
+    if missing:
+        raise RuntimeError(f"routes that do not say who may use them: {', '.join(missing)}")
+
+
+def routes(app: Litestar) -> Iterator[tuple[str, BaseRouteHandler]]:
+    """Every route's path and handler."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                yield route.path, handler
+        elif isinstance(route, WebSocketRoute):
+            yield route.path, route.route_handler
+        else:
+            yield route.path, route.route_handler

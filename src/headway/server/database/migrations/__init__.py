@@ -1,0 +1,1 @@
+"""Alembic's migrations, in order; each one is run once, at start."""

@@ -1,0 +1,38 @@
+"""Effects that were decided and are still to be run."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+from sqlalchemy import Connection, insert, select, update
+
+from headway.model.rollout import Effect
+from headway.server.database.tables import outbox
+
+
+class Pending(Struct, frozen=True):
+    """An effect that is still to be run."""
+
+    id: int
+    app: str
+    rollout: str
+    effect: Effect
+
+
+def add(connection: Connection, app: str, rollout: str, effects: Iterable[Effect]) -> None:
+    """Note effects, in the transaction that decides them."""
+    for effect in effects:
+        connection.execute(insert(outbox).values(app=app, rollout=rollout, effect=effect))
+
+
+def pending(connection: Connection, app: str | None = None) -> tuple[Pending, ...]:
+    """What is still to be run, of one app or of all, in the order in which it was decided."""
+    query = select(outbox.c.id, outbox.c.app, outbox.c.rollout, outbox.c.effect)
+    query = query.where(outbox.c.done_at.is_(None)).order_by(outbox.c.id)
+    if app is not None:
+        query = query.where(outbox.c.app == app)
+    return tuple(Pending(**row._mapping) for row in connection.execute(query))
+
+
+def done(connection: Connection, effect: int, now: float) -> None:
+    """Mark an effect as run."""
+    connection.execute(update(outbox).where(outbox.c.id == effect).values(done_at=now))

@@ -1,0 +1,158 @@
+"""The tables of the control plane's database.
+
+Values of the model are kept whole, as JSON, in one column; what is searched or ordered by has a
+column of its own beside it.
+"""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from headway.model.build import Build
+from headway.model.hold import Hold
+from headway.model.plan import AppConfig
+from headway.model.report import Report
+from headway.model.rollout import LIVE, Effect, Rollout
+from headway.model.signal import NodeRecord
+
+
+class Document(TypeDecorator[Any]):
+    """A value of the model, stored as JSON text."""
+
+    impl = Text
+    cache_ok = False
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        """The value as JSON."""
+        return msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """The JSON as a value."""
+        return None if value is None else self._decoder.decode(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("config", Document(AppConfig), nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("app", ForeignKey("apps.name"), nullable=False),
+    Column("id", String(64), nullable=False),
+    Column("published_at", Float, nullable=False),
+    Column("document", Document(Build), nullable=False),
+    UniqueConstraint("app", "id"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("enrolled_at", Float, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("record", Document(NodeRecord), nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("node", String(128), primary_key=True),
+    Column("app", String(63), primary_key=True),
+    Column("received_at", Float, nullable=False),
+    Column("report", Document(Report), nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("app", ForeignKey("apps.name"), nullable=False, index=True),
+    Column("phase", String(16), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("state", Document(Rollout), nullable=False),
+)
+
+_live = rollouts.c.phase.in_(sorted(LIVE))
+Index(
+    "one_live_rollout_per_app",
+    rollouts.c.app,
+    unique=True,
+    sqlite_where=_live,
+    postgresql_where=_live,
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("app", String(63), nullable=False, index=True),
+    Column("rollout", String(64), nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("changes", Document(dict[str, Any]), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("app", ForeignKey("apps.name"), nullable=False, index=True),
+    Column("rollout", String(64), nullable=False),
+    Column("effect", Document(Effect), nullable=False),
+    Column("done_at", Float),
+    sqlite_autoincrement=True,
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("hold", Document(Hold), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+)

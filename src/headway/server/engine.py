@@ -1,0 +1,345 @@
+"""The rollout engine: brings events to the core's state machine, and its decisions to the world.
+
+For each app one thing happens at a time. A decision is recorded in one transaction: the state
+row, a journal row and the effects to run. Only then do the effects run; whatever a crash leaves
+of them is run again at the next start.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from msgspec import Struct, structs
+from sqlalchemy import Connection
+
+from headway.core import journal as changes
+from headway.core import rollout as core
+from headway.core.rollout import HEADWAY, signal_of
+from headway.errors import HeadwayError, NotFound, Refused, StaleView
+from headway.model.build import Build
+from headway.model.plan import AppConfig
+from headway.model.report import Report
+from headway.model.rollout import (
+    LIVE,
+    Abort,
+    Advance,
+    Decision,
+    Event,
+    FleetView,
+    Observed,
+    Pause,
+    Phase,
+    PlaceHold,
+    Resume,
+    Retry,
+    Revert,
+    Rollout,
+    SmokeTested,
+    Supersede,
+)
+from headway.model.verdict import Verdict
+from headway.model.views import ActionRequest, DeployRequest
+from headway.server.database import holds, journal, outbox, rollouts
+from headway.server.database.connection import Database
+from headway.server.database.outbox import Pending
+from headway.server.effects import Effects
+from headway.server.fleet import Fleet
+from headway.server.news import News
+from headway.server.publisher import Publisher
+from headway.server.roster import Roster
+from headway.server.situation import Situation, look, under_way
+
+PACE_SECONDS = 0.1
+"""The shortest time between two observations; a report is noticed within it."""
+
+IDLE_SECONDS = 1.0
+"""The longest time between two observations of a rollout that is under way."""
+
+log = structlog.get_logger()
+
+
+class Judge(Protocol):
+    """The guard, as the engine sees it."""
+
+    def ingest(self, report: Report, now: float) -> None:
+        """Take in the counters of a report."""
+
+    def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
+        """What the metrics say about a rollout."""
+
+
+class _Recorded(Struct, frozen=True):
+    """One step of a rollout: ``before`` as the database has it."""
+
+    before: Rollout | None
+    decision: Decision
+    actor: str
+    kind: str
+
+
+class Engine:
+    """Runs every rollout."""
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        roster: Roster,
+        fleet: Fleet,
+        news: News,
+        clock: Callable[[], float],
+        judge: Judge | None = None,
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._roster = roster
+        self._fleet = fleet
+        self._news = news
+        self._clock = clock
+        self._judge = judge
+        self._effects = Effects(database, publisher, news, clock, self._smoke_done)
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._stirred = asyncio.Event()
+        self._ticker: asyncio.Task[None] | None = None
+        self._began = clock()
+
+    async def start(self) -> None:
+        """Carry on where the last process stopped."""
+        for state in await self._database.read(rollouts.live):
+            await self._resume_after_restart(state)
+        self._ticker = asyncio.create_task(self._tick())
+
+    async def close(self) -> None:
+        """Stop deciding; what is under way in the fleet goes on by the last signal."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        await self._effects.close()
+
+    def hear(self, report: Report) -> None:
+        """A node has said something new."""
+        if self._judge is not None:
+            self._judge.ingest(report, self._clock())
+        self._news.fleet_moved(report.app)
+        self._stirred.set()
+
+    def trouble(self, app: str) -> str:
+        """Why a decision has not reached the fleet yet, or an empty string."""
+        return self._effects.trouble(app)
+
+    async def situation(self, app: str) -> Situation:
+        """What is known of an app. Raises NotFound."""
+        return await self._database.read(lambda c: look(c, app, self._clock()))
+
+    def view(self, known: Situation, now: float) -> FleetView:
+        """The app's nodes, held against its latest rollout."""
+        signal = signal_of(known.latest) if known.latest else None
+        return self._fleet.view(known.config.name, signal, now, known.config.silent_after)
+
+    async def deploy(self, app: str, build: Build, request: DeployRequest, by: str) -> str:
+        """Start a rollout; its id. Raises NotFound, Refused or StoreError."""
+        async with self._lock(app):
+            known = await self.situation(app)
+            now = self._clock()
+            signalled = await self._publisher.signal(app)
+            # A database that was restored knows an older epoch than the fleet has seen.
+            epoch = max(known.last_epoch, signalled.epoch if signalled else 0)
+            steps: list[_Recorded] = []
+            before = known.latest
+            if before is not None and before.phase in LIVE:
+                if not request.supersede:
+                    raise Refused(
+                        f"{before.id} is still {before.phase}; abort it, or deploy with supersede"
+                    )
+                successor = f"{app}-{epoch + 2}"
+                lifted = structs.replace(before, epoch=epoch)
+                ended = core.decide(lifted, Supersede(by, successor), now)
+                steps.append(_Recorded(before, ended, by, "supersede"))
+                before, epoch = ended.state, ended.state.epoch
+            unfinished = before is not None and before.phase in (Phase.ABORTED, Phase.SUPERSEDED)
+
+            def begin() -> Decision:
+                return core.start(
+                    id=f"{app}-{epoch + 1}",
+                    app=known.config,
+                    plan_name=request.plan,
+                    base=known.live_build,
+                    target=build.id,
+                    by=by,
+                    reason=request.reason,
+                    epoch=epoch,
+                    fleet=self.view(known, now),
+                    holds=known.holds,
+                    now=now,
+                    predecessor=before if unfinished else None,
+                )
+
+            started = begin()
+            if not unfinished:
+                # Positions never move under what an unfinished rollout has left behind.
+                await self._roster.renumber(app)
+                started = begin()
+            steps.append(_Recorded(None, started, by, "start"))
+            await self._record(steps)
+            await self._effects.run(app)
+        self._stirred.set()
+        return started.state.id
+
+    async def act(self, rollout: str, action: str, request: ActionRequest, by: str) -> None:
+        """Let a person act on a rollout. Raises NotFound, Refused or StaleView."""
+        async with self._lock((await self._get(rollout)).app):
+            state = await self._get(rollout)
+            known = await self.situation(state.app)
+            if request.epoch is not None and request.epoch != state.epoch:
+                raise StaleView(f"{rollout} has moved on since you looked: {state.why}")
+            latest = known.latest is not None and known.latest.id == rollout
+            if state.phase is Phase.SUCCEEDED and not latest:
+                raise Refused(f"{rollout} is not the latest rollout of {state.app} any more")
+            now = self._clock()
+            event = self._event(action, request.reason, by, known, now)
+            await self._decide(state, event, by, action, now)
+        self._stirred.set()
+
+    async def observe(self, app: str) -> None:
+        """Let time pass for an app's live rollout."""
+        async with self._lock(app):
+            known = await self.situation(app)
+            await self._effects.run(app)
+            state = known.latest
+            if state is None or state.phase not in LIVE:
+                return
+            now = self._clock()
+            if not self._settled(known, now):
+                return
+            verdicts = self._judge.judge(known.config, state, now) if self._judge else ()
+            event = Observed(self.view(known, now), verdicts, known.holds)
+            await self._decide(state, event, HEADWAY, "observed", now)
+
+    def _settled(self, known: Situation, now: float) -> bool:
+        """Whether the fleet had its chance to speak since this process started.
+
+        Before that, the time that the control plane was away would count against the nodes.
+        """
+        waited = now - self._began >= known.config.silent_after
+        return waited or self._fleet.all_heard_since(known.config.name, self._began)
+
+    def _event(self, action: str, reason: str, by: str, known: Situation, now: float) -> Event:
+        reason = reason or "no reason given"
+        match action:
+            case "advance":
+                return Advance(by, self.view(known, now), known.holds)
+            case "pause":
+                return Pause(by, reason)
+            case "resume":
+                return Resume(by, reason)
+            case "revert":
+                return Revert(by, reason)
+            case "abort":
+                return Abort(by, reason)
+            case "retry":
+                return Retry(by)
+            case _:
+                raise NotFound(
+                    f"there is no action {action}; there are"
+                    " advance, pause, resume, revert, abort and retry"
+                )
+
+    async def _decide(
+        self, before: Rollout, event: Event, actor: str, kind: str, now: float
+    ) -> None:
+        """Decide, and if that changes anything, record it and run its effects."""
+        state = structs.replace(before, epoch=max(before.epoch, self._publisher.passed(before.app)))
+        decision = core.decide(state, event, now)
+        if decision.state == state:
+            return
+        await self._record([_Recorded(before, decision, actor, kind)])
+        await self._effects.run(before.app)
+
+    async def _smoke_done(self, pending: Pending, event: SmokeTested) -> None:
+        async with self._lock(pending.app):
+            before = await self._get(pending.rollout)
+            now = self._clock()
+            decision = core.decide(before, event, now)
+            steps = [_Recorded(before, decision, HEADWAY, "smoke-tested")]
+            await self._record(steps if decision.state != before else [], done=pending)
+        self._stirred.set()
+
+    async def _record(self, steps: list[_Recorded], done: Pending | None = None) -> None:
+        now = self._clock()
+
+        def write(connection: Connection) -> None:
+            for step in steps:
+                _write(connection, step, now)
+            if done is not None:
+                outbox.done(connection, done.id, now)
+
+        await self._database.write(write)
+        self._news.journal_grew()
+        for step in steps:
+            state = step.decision.state
+            log.info(step.kind, app=state.app, rollout=state.id, why=step.decision.why)
+            self._news.fleet_moved(state.app)
+
+    async def _resume_after_restart(self, state: Rollout) -> None:
+        async with self._lock(state.app):
+            try:
+                signal = await self._publisher.signal(state.app)
+            except HeadwayError as error:
+                log.warning("carrying on without the signal store", why=error.sentence)
+                return
+            if signal is None or signal.epoch <= state.epoch:
+                return
+            reason = (
+                f"the signal store is at epoch {signal.epoch}, beyond this rollout's"
+                f" {state.epoch}: somebody wrote it directly, or the database is an older copy"
+            )
+            if state.phase not in (Phase.PAUSED, Phase.REVERTING):
+                await self._decide(state, Pause(HEADWAY, reason), HEADWAY, "pause", self._clock())
+
+    async def _tick(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._stirred.wait()
+            except TimeoutError:
+                pass
+            self._stirred.clear()
+            try:
+                await self._roster.catch_up()
+                for app in await self._database.read(under_way):
+                    await self.observe(app)
+            except HeadwayError as error:
+                log.warning("cannot observe", why=error.sentence)
+            except Exception:
+                log.exception("cannot observe")
+            await asyncio.sleep(PACE_SECONDS)
+
+    async def _get(self, rollout: str) -> Rollout:
+        state = await self._database.read(lambda c: rollouts.get(c, rollout))
+        if state is None:
+            raise NotFound(f"there is no rollout {rollout}; see `headway rollout status`")
+        return state
+
+    def _lock(self, app: str) -> asyncio.Lock:
+        return self._locks.setdefault(app, asyncio.Lock())
+
+
+def _write(connection: Connection, step: _Recorded, now: float) -> None:
+    state, why = step.decision.state, step.decision.why
+    rollouts.put(connection, state)
+    journal.append(
+        connection,
+        at=now,
+        app=state.app,
+        rollout=state.id,
+        actor=step.actor,
+        kind=step.kind,
+        why=why,
+        changes=changes.changes(step.before, state),
+    )
+    placed = [effect for effect in step.decision.effects if isinstance(effect, PlaceHold)]
+    for effect in placed:
+        holds.add(connection, effect.hold)
+    rest = [effect for effect in step.decision.effects if effect not in placed]
+    outbox.add(connection, state.app, state.id, rest)

@@ -1,0 +1,76 @@
+"""The control plane: everything that it consists of, wired together."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from headway.builds.storage.directory import DirectoryStorage
+from headway.server.api.frames import update_frame
+from headway.server.auth.callers import Callers
+from headway.server.database import tokens
+from headway.server.database.connection import Database
+from headway.server.desk import ReportDesk
+from headway.server.engine import Engine, Judge
+from headway.server.fleet import Fleet
+from headway.server.news import News
+from headway.server.publisher import Publisher
+from headway.server.roster import Roster
+from headway.signals.hub import Hub
+from headway.signals.port import SignalStore
+from headway.signing import Signer, Trust
+
+
+class ControlPlane:
+    """One control plane. ``start`` takes up what the last one left, ``close`` leaves it whole.
+
+    ``build_trust`` holds the keys whose builds are accepted; ``signal_trust`` those whose
+    signals in the store count.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        signals: SignalStore,
+        artifacts: Path,
+        release_key: Signer,
+        build_trust: Trust,
+        signal_trust: Trust | None = None,
+        judge: Judge | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
+        self.database = database
+        self.signals = signals
+        self.storage = DirectoryStorage(artifacts)
+        self.build_trust = build_trust
+        self.callers = Callers()
+        self.fleet = Fleet()
+        self.news = News()
+        self.hub = Hub(signals, update_frame)
+        trust = signal_trust or Trust.of(release_key.public_pem)
+        publisher = Publisher(signals, release_key, trust)
+        self.roster = Roster(database, publisher, self.fleet, self.news, clock)
+        self.engine = Engine(
+            database, publisher, self.roster, self.fleet, self.news, clock, judge
+        )
+        self.desk = ReportDesk(database, self.fleet, self.engine.hear, clock)
+
+    async def start(self) -> None:
+        """Load what is known and carry on. Raises StorageFailed or StoreError."""
+        self.callers.admit(*await self.database.read(tokens.every))
+        await self.roster.load()
+        await self.desk.load()
+        await self.engine.start()
+
+    async def end_streams(self) -> None:
+        """Let every open stream end, so that no reader delays the stop."""
+        self.news.close()
+        await self.hub.close()
+
+    async def close(self) -> None:
+        """Stop, in the order in which nothing is lost."""
+        await self.end_streams()
+        await self.engine.close()
+        await self.signals.close()
+        await self.database.close()

@@ -1,0 +1,251 @@
+"""What the control plane decides about single nodes: seats, holds, pins.
+
+Each decision is a higher serial of the node's record. It is written to the database together
+with its journal entry, and then published, signed, to the signal store.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+from msgspec import structs
+from sqlalchemy import Connection
+
+from headway.core import positions
+from headway.errors import NotFound, StoreError
+from headway.model.report import Enrolment
+from headway.model.signal import NodeHold, NodeRecord, Seat
+from headway.server.database import journal, nodes
+from headway.server.database.connection import Database
+from headway.server.fleet import Fleet
+from headway.server.news import News
+from headway.server.publisher import Publisher
+
+AT_ONCE = 256
+
+log = structlog.get_logger()
+
+
+class Roster:
+    """The records of all nodes."""
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        fleet: Fleet,
+        news: News,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._fleet = fleet
+        self._news = news
+        self._clock = clock
+        self._deciding = asyncio.Lock()
+        self._serials: dict[str, int] = {}
+        self._unpublished: dict[str, NodeRecord] = {}
+
+    async def load(self) -> None:
+        """Know every node again, from the database and, where it is ahead, the signal store.
+
+        A database that was lost or restored is older than what nodes have acted upon.
+        """
+        known = {record.node: record for record in await self._database.read(nodes.every)}
+        published = await self._publisher.records()
+        self._serials = {node: record.serial for node, record in published.items()}
+        ahead = [
+            record
+            for node, record in published.items()
+            if node not in known or record.serial > known[node].serial
+        ]
+        known |= {record.node: record for record in ahead}
+
+        def adopt(connection: Connection) -> None:
+            for record in ahead:
+                nodes.forget(connection, record.node)
+                if record.seats:
+                    nodes.add(connection, record, "", self._clock())
+
+        await self._database.write(adopt)
+        for record in known.values():
+            if record.seats:
+                self._fleet.place(record)
+        await self._publish([r for r in known.values() if r.serial > self._serials.get(r.node, 0)])
+
+    async def enrol(self, enrolment: Enrolment) -> None:
+        """Give a node its seats. The same facts again change nothing."""
+        async with self._deciding:
+            before = self._fleet.record(enrolment.node)
+            seats = {
+                app: self._seat(before, app, tier) for app, tier in sorted(enrolment.tiers.items())
+            }
+            if before is not None and (before.zone, before.seats) == (enrolment.zone, seats):
+                return
+            record = NodeRecord(
+                node=enrolment.node,
+                serial=self._next_serial(enrolment.node),
+                zone=enrolment.zone,
+                seats=seats,
+                hold=before.hold if before else None,
+            )
+            places = ", ".join(f"{app} in {seat.tier}" for app, seat in seats.items())
+            why = f"{enrolment.node} enrols in zone {enrolment.zone} for {places or 'no app'}"
+
+            def write(connection: Connection) -> None:
+                if before is None:
+                    nodes.add(connection, record, enrolment.version, self._clock())
+                else:
+                    nodes.put(connection, record)
+
+            await self._record(record, enrolment.node, "enrol", why, write)
+        await self._publish([record])
+
+    async def hold(self, node: str, hold: NodeHold) -> None:
+        """Keep a node as it is. Raises NotFound."""
+        why = f"{hold.by} holds {node}: {hold.reason}"
+        await self._change(node, lambda r: structs.replace(r, hold=hold), hold.by, "hold", why)
+
+    async def unhold(self, node: str, by: str) -> None:
+        """Let a node follow the signal again. Raises NotFound."""
+        why = f"{by} lifts the hold on {node}"
+        await self._change(node, lambda r: structs.replace(r, hold=None), by, "lift", why)
+
+    async def pin(self, node: str, app: str, build: str | None, by: str) -> None:
+        """Pin a node to a build, or take the pin away. Raises NotFound."""
+
+        def pinned(record: NodeRecord) -> NodeRecord:
+            if app not in record.seats:
+                runs = ", ".join(record.seats) or "nothing"
+                raise NotFound(f"{node} does not run {app}; it runs {runs}")
+            seat = structs.replace(record.seats[app], pin=build)
+            return structs.replace(record, seats={**record.seats, app: seat})
+
+        why = f"{by} pins {app} on {node} to {build[:12]}" if build else f"{by} unpins {app}"
+        await self._change(node, pinned, by, "pin" if build else "unpin", why)
+
+    async def forget(self, node: str, by: str) -> None:
+        """Strike a node off. What remains is a record without a seat. Raises NotFound."""
+        async with self._deciding:
+            record = structs.replace(
+                self._get(node), serial=self._next_serial(node), seats={}, hold=None
+            )
+            why = f"{by} strikes {node} off the fleet"
+
+            def write(connection: Connection) -> None:
+                nodes.forget(connection, node)
+                journal.append(connection, at=self._clock(), actor=by, kind="forget", why=why)
+
+            await self._database.write(write)
+            self._fleet.forget(node)
+            self._news.journal_grew()
+        await self._publish([record])
+
+    async def renumber(self, app: str) -> None:
+        """Make the app's positions exact again, tier by tier, where nodes came or went."""
+        async with self._deciding:
+            places: dict[str, dict[str, NodeRecord]] = {}
+            for record in self._fleet:
+                if app in record.seats:
+                    places.setdefault(record.seats[app].tier, {})[record.node] = record
+            moved = [record for tier in places.values() for record in self._moved(app, tier)]
+            if not moved:
+                return
+            why = f"{len(moved)} nodes of {app} have a new position, so that fractions are exact"
+            now = self._clock()
+
+            def write(connection: Connection) -> None:
+                for record in moved:
+                    nodes.put(connection, record)
+                journal.append(
+                    connection, at=now, app=app, actor="headway", kind="renumber", why=why
+                )
+
+            await self._database.write(write)
+            for record in moved:
+                self._fleet.place(record)
+            self._news.journal_grew()
+        await self._publish(moved)
+
+    async def catch_up(self) -> None:
+        """Publish what could not be published when it was decided."""
+        await self._publish(list(self._unpublished.values()))
+
+    def _moved(self, app: str, tier: dict[str, NodeRecord]) -> Iterable[NodeRecord]:
+        """The tier's records with exact positions, if theirs are not."""
+        exact = {rank / len(tier) for rank in range(len(tier))}
+        if {record.seats[app].position for record in tier.values()} == exact:
+            return
+        for node, position in positions.assign({n: r.zone for n, r in tier.items()}).items():
+            record = tier[node]
+            if record.seats[app].position != position:
+                seat = structs.replace(record.seats[app], position=position)
+                yield structs.replace(
+                    record, serial=self._next_serial(node), seats={**record.seats, app: seat}
+                )
+
+    def _seat(self, before: NodeRecord | None, app: str, tier: str) -> Seat:
+        seat = before.seats.get(app) if before else None
+        if seat is not None and seat.tier == tier:
+            return seat
+        taken = (
+            record.seats[app].position
+            for record in self._fleet
+            if app in record.seats and record.seats[app].tier == tier
+        )
+        return Seat(tier, positions.newcomer(taken), seat.pin if seat else None)
+
+    def _get(self, node: str) -> NodeRecord:
+        record = self._fleet.record(node)
+        if record is None:
+            raise NotFound(f"there is no node {node}; see `headway node list`")
+        return record
+
+    def _next_serial(self, node: str) -> int:
+        record = self._fleet.record(node)
+        return max(record.serial if record else 0, self._serials.get(node, 0)) + 1
+
+    async def _change(
+        self, node: str, change: Callable[[NodeRecord], NodeRecord], by: str, kind: str, why: str
+    ) -> None:
+        async with self._deciding:
+            before = self._get(node)
+            record = change(before)
+            if record == before:
+                return
+            record = structs.replace(record, serial=self._next_serial(node))
+            await self._record(record, by, kind, why, lambda c: nodes.put(c, record))
+        await self._publish([record])
+
+    async def _record(
+        self,
+        record: NodeRecord,
+        by: str,
+        kind: str,
+        why: str,
+        write: Callable[[Connection], None],
+    ) -> None:
+        now = self._clock()
+
+        def both(connection: Connection) -> None:
+            write(connection)
+            journal.append(connection, at=now, actor=by, kind=kind, why=why)
+
+        await self._database.write(both)
+        self._fleet.place(record)
+        self._news.journal_grew()
+
+    async def _publish(self, records: Sequence[NodeRecord]) -> None:
+        """Put records into the store; what fails is tried again by ``catch_up``."""
+        self._unpublished |= {record.node: record for record in records}
+        for begin in range(0, len(records), AT_ONCE):
+            batch = records[begin : begin + AT_ONCE]
+            try:
+                await asyncio.gather(*map(self._publisher.put_record, batch))
+            except StoreError as error:
+                log.warning("node records wait for the signal store", why=error.sentence)
+                return
+            for record in batch:
+                self._serials[record.node] = record.serial
+                if self._unpublished.get(record.node) is record:
+                    del self._unpublished[record.node]
