@@ -62,8 +62,11 @@ log = structlog.get_logger()
 class Judge(Protocol):
     """The guard, as the engine sees it."""
 
-    def ingest(self, report: Report, now: float) -> None:
+    def ingest(self, report: Report, tier: str, now: float) -> None:
         """Take in the counters of a report."""
+
+    def forget(self, app: str, node: str) -> None:
+        """Drop a node that is no longer enrolled."""
 
     def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
         """What the metrics say about a rollout."""
@@ -119,10 +122,19 @@ class Engine:
 
     def hear(self, report: Report) -> None:
         """A node has said something new."""
-        if self._judge is not None:
-            self._judge.ingest(report, self._clock())
+        record = self._fleet.record(report.node)
+        if self._judge is not None and record is not None:
+            self._judge.ingest(report, record.seats[report.app].tier, self._clock())
         self._news.fleet_moved(report.app)
         self._stirred.set()
+
+    async def forget(self, node: str, by: str) -> None:
+        """Strike a node off the fleet. Raises NotFound."""
+        record = self._fleet.record(node)
+        await self._roster.forget(node, by)
+        for app in record.seats if record else ():
+            if self._judge is not None:
+                self._judge.forget(app, node)
 
     def trouble(self, app: str) -> str:
         """Why a decision has not reached the fleet yet, or an empty string."""

@@ -51,9 +51,7 @@ class ControlPlane:
         trust = signal_trust or Trust.of(release_key.public_pem)
         publisher = Publisher(signals, release_key, trust)
         self.roster = Roster(database, publisher, self.fleet, self.news, clock)
-        self.engine = Engine(
-            database, publisher, self.roster, self.fleet, self.news, clock, judge
-        )
+        self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, clock)
 
     async def start(self) -> None:

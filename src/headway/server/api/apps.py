@@ -1,29 +1,26 @@
 """Apps and why they do not deploy."""
 
-from typing import Annotated
-
 from litestar import get, put
-from litestar.params import Body
+from litestar.params import JSONBody
 from sqlalchemy import Connection
 
 from headway.core.plan import check
 from headway.errors import InvalidInput
-from headway.model.access import Identity
 from headway.model.plan import AppConfig
 from headway.model.views import AppView, Why
 from headway.server import views
+from headway.server.api.given import Caller, InPath, Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import apps, journal
-from headway.server.plane import ControlPlane
 from headway.server.situation import Situation, look
 
 
 @put("/v1/apps/{app:str}", opt={"role": Rule.ADMIN}, summary="Set up an app, or change it")
 async def put_app(
-    app: str,
-    data: Annotated[AppConfig, Body(description="The app's whole configuration")],
-    plane: ControlPlane,
-    caller: Identity,
+    app: InPath,
+    data: JSONBody[AppConfig],
+    plane: Plane,
+    caller: Caller,
 ) -> AppView:
     """Running rollouts keep the plan that they began with."""
     if data.name != app:
@@ -46,7 +43,7 @@ async def put_app(
 
 
 @get("/v1/apps", opt={"role": Rule.VIEWER}, summary="Every app")
-async def list_apps(plane: ControlPlane) -> list[AppView]:
+async def list_apps(plane: Plane) -> list[AppView]:
     """By name, each with the build that is live and its latest rollout."""
 
     def read(connection: Connection) -> list[AppView]:
@@ -57,13 +54,13 @@ async def list_apps(plane: ControlPlane) -> list[AppView]:
 
 
 @get("/v1/apps/{app:str}", opt={"role": Rule.VIEWER}, summary="One app")
-async def show_app(app: str, plane: ControlPlane) -> AppView:
+async def show_app(app: InPath, plane: Plane) -> AppView:
     """The app's configuration, the build that is live and its latest rollout."""
     return _view(await plane.engine.situation(app))
 
 
 @get("/v1/apps/{app:str}/why", opt={"role": Rule.VIEWER}, summary="Why nothing is deploying")
-async def explain_app(app: str, plane: ControlPlane) -> Why:
+async def explain_app(app: InPath, plane: Plane) -> Why:
     """Why nothing is deploying, or what it waits for, a sentence each."""
     known = await plane.engine.situation(app)
     now = plane.clock()

@@ -1,6 +1,6 @@
 """Every error as a Problem: a code that programs compare, and one sentence for people."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -67,7 +67,7 @@ def _explain(error: ValidationException) -> str:
     return "; ".join(complaints)[:1000] or f"{error.detail}"[:1000]
 
 
-HANDLERS = {
+HANDLERS: dict[int | type[Exception], Callable[[_AnyRequest, Any], Response[Any]]] = {
     HeadwayError: on_refusal,
     HTTPException: on_framework_error,
     msgspec.MsgspecError: on_defect,

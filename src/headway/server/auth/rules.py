@@ -54,11 +54,12 @@ def check_rules(app: Litestar) -> None:
 
 
 def routes(app: Litestar) -> Iterator[tuple[str, BaseRouteHandler]]:
-    """Every route's path and handler."""
+    """Every route's path and handler, but for the framework's own answers to OPTIONS."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
-                yield route.path, handler
+                if handler.http_methods != {"OPTIONS"}:
+                    yield route.path, handler
         elif isinstance(route, WebSocketRoute):
             yield route.path, route.route_handler
         else:

@@ -1,0 +1,29 @@
+"""The journal."""
+
+from typing import Annotated
+
+from litestar import get
+from litestar.params import QueryParameter
+
+from headway.model.journal import JournalEntry
+from headway.server.api.given import Filter, Limit, Plane
+from headway.server.auth.rules import Rule
+from headway.server.database import journal
+
+After = Annotated[int | None, QueryParameter(ge=0, description="Only what has a higher number")]
+
+
+@get("/v1/journal", opt={"role": Rule.VIEWER}, summary="What was decided, by whom and why")
+async def read_journal(
+    plane: Plane,
+    app: Filter = None,
+    rollout: Filter = None,
+    after: After = None,
+    limit: Limit = 100,
+) -> list[JournalEntry]:
+    """Oldest first: the first entries after ``after``, or without it the newest ones."""
+    return list(
+        await plane.database.read(
+            lambda c: journal.entries(c, app=app, rollout=rollout, after=after, limit=limit)
+        )
+    )

@@ -1,0 +1,81 @@
+"""Nodes, as people see them."""
+
+from litestar import delete, get, put
+from litestar.params import JSONBody
+
+from headway.errors import NotFound
+from headway.model.signal import NodeHold
+from headway.model.views import NodeHoldRequest, NodeStatus, PinRequest
+from headway.server.api.given import Caller, Filter, InPath, Plane
+from headway.server.auth.rules import Rule
+from headway.server.lookup import find_build
+from headway.server.show import show_nodes
+
+
+@get("/v1/nodes", opt={"role": Rule.VIEWER}, summary="Every node")
+async def list_nodes(plane: Plane, app: Filter = None) -> list[NodeStatus]:
+    """Once for each app that it runs, or of one app only."""
+    if app is not None:
+        await plane.engine.situation(app)
+    return await show_nodes(plane, app=app)
+
+
+@get("/v1/nodes/{node:str}", opt={"role": Rule.VIEWER}, summary="One node")
+async def get_node(node: InPath, plane: Plane) -> list[NodeStatus]:
+    """Once for each app that it runs."""
+    if plane.fleet.record(node) is None:
+        raise NotFound(f"there is no node {node[:128]}; see `headway node list`")
+    return await show_nodes(plane, node=node)
+
+
+@put("/v1/nodes/{node:str}/hold", opt={"role": Rule.DEPLOYER}, summary="Keep a node as it is")
+async def hold_node(
+    node: InPath, data: JSONBody[NodeHoldRequest], plane: Plane, caller: Caller
+) -> list[NodeStatus]:
+    """Whatever is signalled, until the hold is lifted or lapses."""
+    await plane.roster.hold(node, NodeHold(caller.name, data.reason, data.until))
+    return await show_nodes(plane, node=node)
+
+
+@delete(
+    "/v1/nodes/{node:str}/hold",
+    opt={"role": Rule.DEPLOYER},
+    status_code=200,
+    summary="Let a node follow the signal again",
+)
+async def unhold_node(node: InPath, plane: Plane, caller: Caller) -> list[NodeStatus]:
+    """Lifting a hold that is not there changes nothing."""
+    await plane.roster.unhold(node, caller.name)
+    return await show_nodes(plane, node=node)
+
+
+@put(
+    "/v1/nodes/{node:str}/pins/{app:str}",
+    opt={"role": Rule.DEPLOYER},
+    summary="Pin a node to a build",
+)
+async def pin_node(
+    node: InPath, app: InPath, data: JSONBody[PinRequest], plane: Plane, caller: Caller
+) -> list[NodeStatus]:
+    """The node runs this build whatever is signalled."""
+    build = await plane.database.read(lambda c: find_build(c, app, data.build))
+    await plane.roster.pin(node, app, build.id, caller.name)
+    return await show_nodes(plane, node=node)
+
+
+@delete(
+    "/v1/nodes/{node:str}/pins/{app:str}",
+    opt={"role": Rule.DEPLOYER},
+    status_code=200,
+    summary="Take a pin away",
+)
+async def unpin_node(node: InPath, app: InPath, plane: Plane, caller: Caller) -> list[NodeStatus]:
+    """The node follows the signal again."""
+    await plane.roster.pin(node, app, None, caller.name)
+    return await show_nodes(plane, node=node)
+
+
+@delete("/v1/nodes/{node:str}", opt={"role": Rule.ADMIN}, summary="Strike a node off the fleet")
+async def forget_node(node: InPath, plane: Plane, caller: Caller) -> None:
+    """If its agent still runs, it will wait; when it enrols again it is a new node."""
+    await plane.engine.forget(node, caller.name)

@@ -1,0 +1,62 @@
+"""Rollouts and what people do to them."""
+
+from litestar import get, post
+from litestar.params import JSONBody
+from sqlalchemy import Connection
+
+from headway.errors import NotFound
+from headway.model.rollout import Rollout
+from headway.model.views import ActionRequest, DeployRequest, RolloutView
+from headway.server.api.given import Caller, InPath, Limit, Plane
+from headway.server.auth.rules import Rule
+from headway.server.database import apps, rollouts
+from headway.server.lookup import find_build
+from headway.server.show import show_rollout
+
+
+@post(
+    "/v1/apps/{app:str}/rollouts",
+    opt={"role": Rule.DEPLOYER},
+    status_code=201,
+    summary="Deploy a build",
+)
+async def deploy(
+    app: InPath, data: JSONBody[DeployRequest], plane: Plane, caller: Caller
+) -> RolloutView:
+    """Start a rollout. With ``supersede`` it takes the place of one that is under way."""
+    await plane.engine.situation(app)
+    build = await plane.database.read(lambda c: find_build(c, app, data.build))
+    rollout = await plane.engine.deploy(app, build, data, caller.name)
+    return await show_rollout(plane, rollout)
+
+
+@get("/v1/apps/{app:str}/rollouts", opt={"role": Rule.VIEWER}, summary="An app's rollouts")
+async def list_rollouts(app: InPath, plane: Plane, limit: Limit = 20) -> list[Rollout]:
+    """Newest first."""
+
+    def read(connection: Connection) -> tuple[Rollout, ...]:
+        if apps.get(connection, app) is None:
+            raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
+        return rollouts.newest(connection, app, limit)
+
+    return list(await plane.database.read(read))
+
+
+@get("/v1/rollouts/{rollout:str}", opt={"role": Rule.VIEWER}, summary="One rollout")
+async def get_rollout(rollout: InPath, plane: Plane) -> RolloutView:
+    """Its state tier by tier, the one obvious next action, and what stands in the way."""
+    return await show_rollout(plane, rollout)
+
+
+@post(
+    "/v1/rollouts/{rollout:str}/{action:str}",
+    opt={"role": Rule.DEPLOYER},
+    status_code=200,
+    summary="Advance, pause, resume, revert, abort or retry",
+)
+async def act(
+    rollout: InPath, action: InPath, data: JSONBody[ActionRequest], plane: Plane, caller: Caller
+) -> RolloutView:
+    """With ``epoch`` the action fails as stale when the rollout has moved on since."""
+    await plane.engine.act(rollout, action, data, caller.name)
+    return await show_rollout(plane, rollout)

@@ -1,0 +1,59 @@
+"""Tokens: who may call."""
+
+import re
+
+from litestar import delete, get, post
+from litestar.params import JSONBody
+from sqlalchemy import Connection
+
+from headway.errors import InvalidInput, NotFound
+from headway.model.access import Role
+from headway.model.views import TokenCreated, TokenRequest, TokenView
+from headway.server.api.given import Caller, InPath, Plane
+from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.auth.rules import Rule
+from headway.server.database import journal, tokens
+from headway.server.database.tokens import Token
+
+
+@post("/v1/tokens", opt={"role": Rule.ADMIN}, status_code=201, summary="Make a token")
+async def create_token(data: JSONBody[TokenRequest], plane: Plane, caller: Caller) -> TokenCreated:
+    """The secret is in the answer and nowhere else: only its hash is kept."""
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._@-]{0,127}", data.name):
+        raise InvalidInput("a token's name has up to 128 letters, digits, '.', '_', '@' and '-'")
+    if data.role not in set(Role):
+        raise InvalidInput(f"there is no role {data.role[:40]}; there are {', '.join(Role)}")
+    secret, now = new_secret(), plane.clock()
+    token = Token(data.name, Role(data.role), fingerprint(secret), now)
+
+    def write(connection: Connection) -> None:
+        tokens.add(connection, token)
+        why = f"{caller.name} makes a token for {token.name}, {token.role}"
+        journal.append(connection, at=now, actor=caller.name, kind="token", why=why)
+
+    await plane.database.write(write)
+    plane.callers.admit(token)
+    plane.news.journal_grew()
+    return TokenCreated(token.name, token.role, secret)
+
+
+@get("/v1/tokens", opt={"role": Rule.ADMIN}, summary="Every token")
+async def list_tokens(plane: Plane) -> list[TokenView]:
+    """By name, without the secrets."""
+    found = await plane.database.read(tokens.every)
+    return [TokenView(token.name, token.role, token.created_at) for token in found]
+
+
+@delete("/v1/tokens/{name:str}", opt={"role": Rule.ADMIN}, summary="Revoke a token")
+async def revoke_token(name: InPath, plane: Plane, caller: Caller) -> None:
+    """It is not accepted from this moment on."""
+
+    def write(connection: Connection) -> None:
+        if not tokens.revoke(connection, name):
+            raise NotFound(f"there is no token {name[:128]}; see `headway token list`")
+        why = f"{caller.name} revokes the token of {name}"
+        journal.append(connection, at=plane.clock(), actor=caller.name, kind="token", why=why)
+
+    await plane.database.write(write)
+    plane.callers.revoke(name)
+    plane.news.journal_grew()

@@ -1,0 +1,139 @@
+"""The web application of the control plane."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
+
+import headway
+from headway.model.access import Identity
+from headway.server.api import (
+    apps,
+    builds,
+    events,
+    health,
+    holds,
+    journal,
+    node,
+    nodes,
+    problems,
+    rollouts,
+    store,
+    tokens,
+)
+from headway.server.auth.rules import Rule, admit, check_rules
+from headway.server.plane import ControlPlane
+
+MAX_BODY_BYTES = 1024 * 1024
+
+ROUTES: tuple[ControllerRouterHandler, ...] = (
+    health.health,
+    health.whoami,
+    apps.put_app,
+    apps.list_apps,
+    apps.show_app,
+    apps.explain_app,
+    builds.register_build,
+    builds.list_builds,
+    builds.show_build,
+    store.read_artifact,
+    store.probe_artifact,
+    store.write_artifact,
+    rollouts.deploy,
+    rollouts.list_rollouts,
+    rollouts.get_rollout,
+    rollouts.act,
+    nodes.list_nodes,
+    nodes.get_node,
+    nodes.hold_node,
+    nodes.unhold_node,
+    nodes.pin_node,
+    nodes.unpin_node,
+    nodes.forget_node,
+    holds.list_holds,
+    holds.place_hold,
+    holds.lift_hold,
+    journal.read_journal,
+    events.follow,
+    tokens.create_token,
+    tokens.list_tokens,
+    tokens.revoke_token,
+    node.enrol,
+    node.watch,
+    node.report,
+)
+
+log = structlog.get_logger()
+
+
+def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = ()) -> Litestar:
+    """The application that serves ``plane``, which it starts and closes; ``more`` adds routes.
+
+    Raises RuntimeError when a route does not say who may use it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        try:
+            await plane.start()
+            yield
+        finally:
+            await plane.close()
+
+    app = Litestar(
+        [*ROUTES, *more],
+        guards=[admit],
+        dependencies={
+            "plane": Provide(lambda: plane, sync_to_thread=False, use_cache=True),
+            "caller": Provide(_caller, sync_to_thread=False),
+        },
+        exception_handlers=problems.HANDLERS,
+        lifespan=[lifespan],
+        state=State({"plane": plane}),
+        openapi_config=_openapi(),
+        request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,
+        before_request=_begin,
+        after_response=_log,
+    )
+    check_rules(app)
+    return app
+
+
+def _caller(request: Request[Identity, None, State]) -> Identity:
+    return request.user
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Headway",
+        version=headway.__version__,
+        description="The control plane. Every error is a Problem: a code and one sentence.",
+        components=Components(
+            security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
+        ),
+        security=[{"token": []}],
+        use_handler_docstrings=True,
+        render_plugins=[JsonRenderPlugin()],
+        openapi_router=Router(
+            "/schema", route_handlers=[], include_in_schema=False, opt={"role": Rule.PUBLIC}
+        ),
+    )
+
+
+def _begin(request: Request[Any, Any, Any]) -> None:
+    request.state.began = time.monotonic()
+
+
+def _log(request: Request[Any, Any, Any]) -> None:
+    took = time.monotonic() - request.state.get("began", time.monotonic())
+    log.debug("request", method=request.method, path=request.url.path, ms=round(took * 1000, 1))
