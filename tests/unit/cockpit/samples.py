@@ -103,7 +103,7 @@ def rollout(phase: Phase, step: int, fractions: dict[str, float], why: str) -> R
         fractions=fractions,
         why=why,
         verdicts=(
-            Verdict("errors", Outcome.PASS, "errors 0.21 %, within 2 % and 1.1σ of the last hour"),
+            Verdict("errors", Outcome.PASS, "errors 0.21 %, within 2 % and 1.1 deviations of the last hour"),
         ),
     )
 
@@ -178,7 +178,10 @@ def paused() -> Facts:
         Fleet(
             AT_25,
             {
-                "prod-09": (NodeState.FAILED, "verify failed: GET /health answered 500, flipped back"),
+                "prod-09": (
+                    NodeState.FAILED,
+                    "verify failed: GET /health answered 500, flipped back",
+                ),
                 "prod-31": (NodeState.UNKNOWN, "no report for 41 s"),
             },
         )

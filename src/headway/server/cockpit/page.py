@@ -227,7 +227,9 @@ def _tier(facts: Facts, tier: TierView) -> TierLine:
         nodes=tier.nodes,
         fraction=percent(tier.fraction),
         reached=tier.fraction > 0,
-        current=state is not None and state.phase in LIVE and state.plan[state.step].tier == tier.tier,
+        current=state is not None
+        and state.phase in LIVE
+        and state.plan[state.step].tier == tier.tier,
         shares=tuple(shares),
         states=tuple(StateCount(s.value, tier.states[s]) for s in NodeState if tier.states.get(s)),
     )
