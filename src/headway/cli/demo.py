@@ -28,13 +28,7 @@ from headway.errors import HeadwayError, InvalidInput, RolloutFailed
 @local
 @click.pass_obj
 def demo(
-    call: Call,
-    *,
-    once: bool,
-    repo: Path | None,
-    first: str | None,
-    good: str | None,
-    port: int | None,
+    call: Call, *, once: bool, repo: Path | None, first: str | None, good: str | None, port: int | None
 ) -> None:
     """Start a control plane and twenty nodes; deploy a good build, then a bad one.
 

@@ -52,7 +52,9 @@ def test_a_slot_equals_one_made_from_scratch(old: Tree, new: Tree, known: bool) 
 
 @settings(max_examples=40, deadline=None)
 @given(trees(), trees(), st.data())
-def test_what_is_unknown_or_changed_is_put_right(old: Tree, new: Tree, data: st.DataObject) -> None:
+def test_what_is_unknown_or_changed_is_put_right(
+    old: Tree, new: Tree, data: st.DataObject
+) -> None:
     after = manifest(new)
     with workplace() as (slot, content):
         tree.apply(slot, None, manifest(old), content, nothing)
