@@ -5,6 +5,7 @@ from functools import partial
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from headway.model.build import Build
 from headway.model.journal import JournalEntry
 from headway.model.names import BuildId
 from headway.model.rollout import Rollout
@@ -43,7 +44,8 @@ async def gather(plane: ControlPlane, app: str) -> Facts:
     named = {situation.live_build, *(node.running for node in nodes)}
     if latest is not None:
         named |= {latest.target, latest.base}
-    found = await plane.database.read(partial(_builds, app=app, ids=named - {None}))
+    ids = [build for build in named if build is not None]
+    found = await plane.database.read(partial(_builds, app=app, ids=ids))
     return Facts(
         app=app,
         now=now,
@@ -70,5 +72,5 @@ def _read(connection: Connection, app: str, now: float) -> _Known:
     )
 
 
-def _builds(connection: Connection, app: str, ids: set[BuildId]) -> dict:
+def _builds(connection: Connection, app: str, ids: list[BuildId]) -> dict[BuildId, Build]:
     return {build.id: build for id in ids for build in builds.find(connection, app, id)}
