@@ -7,7 +7,7 @@ from msgspec import Struct
 from headway.core.plan import percent, title
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
-from headway.model.plan import Gate
+from headway.model.plan import Gate, Step
 from headway.model.rollout import LIVE, NodeState, Phase
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import NodeStatus, RolloutView, TierView
@@ -49,12 +49,13 @@ class StateCount(Struct, frozen=True):
 
 
 class TierLine(Struct, frozen=True):
-    """One tier of the pipeline."""
+    """One tier of the pipeline; ``reached`` is the role of the build that has come this far."""
 
     tier: str
     nodes: int
     fraction: str
-    reached: bool
+    of: str
+    reached: str
     current: bool
     shares: tuple[Share, ...]
     states: tuple[StateCount, ...]
@@ -65,8 +66,7 @@ class StepLine(Struct, frozen=True):
 
     title: str
     place: str
-    soak: str
-    gate: str
+    terms: str
     note: str = ""
 
 
@@ -203,30 +203,35 @@ def _build(facts: Facts, build: str) -> BuildLine:
 
 
 def _role(facts: Facts, build: str | None) -> str:
-    """What a build is in this moment: ``new``, ``live``, ``other``, or ``none`` for no build."""
+    """What a build is in this moment; ``none`` for no build.
+
+    While one replaces another they are ``new`` and ``old``; at rest the live one is ``live``.
+    """
     if not build:
         return "none"
     state = facts.rollout.rollout if facts.rollout else None
-    if state is not None and build == state.target and state.phase is not Phase.SUCCEEDED:
-        return "new"
-    settled = state.base if state is not None and state.phase in LIVE else facts.live
-    return "live" if build == settled else "other"
+    if state is not None and state.phase in LIVE:
+        return {state.target: "new", state.base: "old"}.get(build, "other")
+    return "live" if build == facts.live else "other"
 
 
 def _tier(facts: Facts, tier: TierView) -> TierLine:
     state = facts.rollout.rollout if facts.rollout else None
-    order = {"new": 0, "live": 1, "other": 2, "none": 3}
+    order = {"new": 0, "live": 0, "old": 1, "other": 2, "none": 3}
     builds = [(_build(facts, build), amount) for build, amount in tier.builds.items() if amount]
     shares, start = [], 0.0
     for build, amount in sorted(builds, key=lambda item: (order[item[0].role], -item[1])):
         width = 100 * amount / max(1, tier.nodes)
         shares.append(Share(build, amount, round(start, 2), round(width, 2)))
         start += width
+    running = state is not None and state.phase in LIVE
+    fraction = tier.fraction if running else tier.builds.get(facts.live or "", 0) / max(1, tier.nodes)
     return TierLine(
         tier=tier.tier,
         nodes=tier.nodes,
-        fraction=percent(tier.fraction),
-        reached=tier.fraction > 0,
+        fraction=percent(round(fraction, 3)),
+        of="on the new build" if running else "on the live build",
+        reached="new" if running and fraction else "live" if fraction else "",
         current=state is not None
         and state.phase in LIVE
         and state.plan[state.step].tier == tier.tier,
@@ -267,10 +272,17 @@ def _steps(view: RolloutView) -> tuple[StepLine, ...]:
         note = "no nodes" if populated and step.tier not in populated else ""
         if place in ("current", "stopped"):
             note = state.phase.value
-        gate = f"after {duration(step.notice)}" if step.gate is Gate.ASSISTED else step.gate.value
-        soak = f"soak {duration(step.soak)}" if step.soak else "no soak"
-        lines.append(StepLine(title(step), place, soak, gate, note))
+        lines.append(StepLine(title(step), place, _terms(step), note))
     return tuple(lines)
+
+
+def _terms(step: Step) -> str:
+    begins = {
+        Gate.MANUAL: "begun by hand",
+        Gate.ASSISTED: f"begins after {duration(step.notice)}",
+        Gate.AUTO: "begins by itself",
+    }
+    return begins[step.gate] + (f", soaks {duration(step.soak)}" if step.soak else "")
 
 
 _VERDICT_STATES = {

@@ -58,7 +58,10 @@ _WORDS = {
 
 
 class Banner(Struct, frozen=True):
-    """The state of an app at a glance. ``where`` is the step that it stands at."""
+    """The state of an app at a glance.
+
+    ``where`` is the step that it stands at, and ``because`` why it went back.
+    """
 
     tone: Tone
     symbol: str
@@ -66,6 +69,7 @@ class Banner(Struct, frozen=True):
     where: str
     sentence: str
     tab: str
+    because: str = ""
 
 
 class Alarm(Struct, frozen=True):
@@ -111,12 +115,14 @@ def banner(facts: Facts) -> Banner:
     tone = _TONES[state.phase]
     where = _where(state)
     tab = f"{SYMBOLS[tone]} {where or _WORDS[state.phase]} · {app}"
-    return Banner(tone, SYMBOLS[tone], _WORDS[state.phase], where, state.why, tab)
+    because = _because(state, facts) if state.phase is Phase.REVERTED else ""
+    return Banner(tone, SYMBOLS[tone], _WORDS[state.phase], where, state.why, tab, because)
 
 
 def alarms(facts: Facts) -> tuple[Alarm, ...]:
-    """All that is on fire; nothing when all is well."""
-    verdicts = facts.rollout.rollout.verdicts if facts.rollout else ()
+    """All that is on fire; nothing when all is well, and nothing that is over."""
+    state = facts.rollout.rollout if facts.rollout else None
+    verdicts = state.verdicts if state and state.phase in LIVE else ()
     failing = [Alarm("failed", v.sentence) for v in verdicts if v.outcome is Outcome.FAIL]
     silent = [
         Alarm("unknown", v.sentence)
@@ -144,7 +150,7 @@ def actions(facts: Facts) -> Actions:
     found = Actions(
         rollout=state.id,
         epoch=state.epoch,
-        why=view.next_why,
+        why=view.next_why if view.next_why != state.why else "",
         blockers=view.blockers if state.phase in LIVE else (),
         small=_small(state, facts),
         hurting=_hurting(state),
@@ -179,6 +185,12 @@ def _after_the_end(facts: Facts) -> tuple[str, str]:
     if hold is not None:
         return f"Lift {hold.by}'s hold when its reason is gone", f"headway hold lift {hold.id}"
     return "Ready for the next deploy", f"headway deploy {facts.app} BUILD"
+
+
+def _because(state: Rollout, facts: Facts) -> str:
+    """Why a rollout went back: what its hold says, or once that is lifted, what had failed."""
+    held = [hold.reason for hold in facts.holds if hold.id == f"revert-{state.id}"]
+    return "; ".join(held or [v.sentence for v in state.verdicts if v.outcome is Outcome.FAIL])
 
 
 def _where(state: Rollout) -> str:
