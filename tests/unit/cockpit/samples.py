@@ -103,7 +103,11 @@ def rollout(phase: Phase, step: int, fractions: dict[str, float], why: str) -> R
         fractions=fractions,
         why=why,
         verdicts=(
-            Verdict("errors", Outcome.PASS, "errors 0.21 %, within 2 % and 1.1 deviations of the last hour"),
+            Verdict(
+                "errors",
+                Outcome.PASS,
+                "errors 0.21 %, within 2 % and 1.1 deviations of the last hour",
+            ),
         ),
     )
 

@@ -225,7 +225,9 @@ def _tier(facts: Facts, tier: TierView) -> TierLine:
         shares.append(Share(build, amount, round(start, 2), round(width, 2)))
         start += width
     running = state is not None and state.phase in LIVE
-    fraction = tier.fraction if running else tier.builds.get(facts.live or "", 0) / max(1, tier.nodes)
+    fraction = (
+        tier.fraction if running else tier.builds.get(facts.live or "", 0) / max(1, tier.nodes)
+    )
     return TierLine(
         tier=tier.tier,
         nodes=tier.nodes,

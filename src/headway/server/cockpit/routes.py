@@ -4,14 +4,14 @@ import re
 from typing import Any
 
 from litestar import Response, Router, get, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
 from litestar.response import Stream
 
 from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
-from headway.model.access import Identity
 from headway.model.views import ActionRequest
 from headway.server.api import frames
+from headway.server.api.given import Caller, Filter, InPath, Plane
 from headway.server.auth.rules import IDENTIFY, Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.assets import ASSETS
@@ -21,6 +21,8 @@ from headway.server.cockpit.site import AnyRequest, Site
 from headway.server.plane import ControlPlane
 
 NEEDS_REASON = ("revert", "abort")
+TheSite = NamedDependency[Site]
+
 _OURS = re.compile(r"/(?:apps/[a-z0-9][a-z0-9._-]{0,62})?")
 _EPOCH = re.compile(r"[0-9]{1,18}")
 _FOREVER = "public, max-age=31536000, immutable"
@@ -45,20 +47,22 @@ def cockpit(plane: ControlPlane) -> Router:
 
 
 @get("/", opt={"role": Rule.VIEWER})
-async def home(site: Site, request: AnyRequest, caller: Identity) -> Response[str]:
+async def home(site: TheSite, request: AnyRequest, caller: Caller) -> Response[str]:
     """All apps; where there is only one, its page."""
     return await site.home(request, caller)
 
 
 @get("/apps/{app:str}", opt={"role": Rule.VIEWER})
-async def show_app(site: Site, request: AnyRequest, caller: Identity, app: str) -> Response[str]:
+async def show_app(
+    site: TheSite, request: AnyRequest, caller: Caller, app: InPath
+) -> Response[str]:
     """An app at a glance."""
     return await site.app(request, caller, app)
 
 
 @get("/apps/{app:str}/live", opt={"role": Rule.VIEWER})
 async def follow_app(
-    site: Site, request: AnyRequest, caller: Identity, app: str, plane: ControlPlane
+    site: TheSite, request: AnyRequest, caller: Caller, app: InPath, plane: Plane
 ) -> Stream:
     """The parts of the page as they change; each event is named for its part."""
     await plane.engine.situation(app)
@@ -71,11 +75,11 @@ async def follow_app(
 async def act(
     site: Site,
     request: AnyRequest,
-    caller: Identity,
-    plane: ControlPlane,
-    app: str,
-    rollout: str,
-    action: str,
+    caller: Caller,
+    plane: Plane,
+    app: InPath,
+    rollout: InPath,
+    action: InPath,
 ) -> Response[str]:
     """Act on the rollout as the page showed it; when it has moved on, show it anew instead."""
     form = await request.form()
@@ -87,13 +91,13 @@ async def act(
 
 
 @get("/sign-in", opt={"role": Rule.PUBLIC})
-async def sign_in_form(site: Site, request: AnyRequest, next: str = "/") -> Response[str]:
+async def sign_in_form(site: TheSite, request: AnyRequest, next: Filter = None) -> Response[str]:
     """Ask for a token."""
-    return _door(site, request, next)
+    return _door(site, request, next or "/")
 
 
 @post("/sign-in", opt={"role": Rule.PUBLIC, SEALED_BY: VISIT})
-async def sign_in(site: Site, request: AnyRequest) -> Response[str]:
+async def sign_in(site: TheSite, request: AnyRequest) -> Response[str]:
     """Exchange a token for a session."""
     form = await request.form()
     beyond, secret = _text(form, "next"), _text(form, "token").strip()
@@ -105,13 +109,13 @@ async def sign_in(site: Site, request: AnyRequest) -> Response[str]:
 
 
 @post("/sign-out", opt={"role": Rule.VIEWER})
-async def sign_out(site: Site, request: AnyRequest) -> Response[str]:
+async def sign_out(site: TheSite, request: AnyRequest) -> Response[str]:
     """End the session."""
     return answers.elsewhere("/sign-in", (site.door.sign_out(request),))
 
 
 @get("/assets/{digest:str}/{name:str}", opt={"role": Rule.PUBLIC})
-async def asset(digest: str, name: str) -> Response[bytes]:
+async def asset(digest: InPath, name: InPath) -> Response[bytes]:
     """A file that pages load."""
     found = ASSETS.get(name)
     if found is None or found.digest != digest:
@@ -120,7 +124,7 @@ async def asset(digest: str, name: str) -> Response[bytes]:
     return Response(found.content, headers=headers, media_type=found.kind)
 
 
-def _request(action: str, form: Any) -> ActionRequest:
+def _request(action: InPath, form: Any) -> ActionRequest:
     epoch, reason = _text(form, "epoch"), _text(form, "reason").strip()
     if not _EPOCH.fullmatch(epoch):
         raise InvalidInput("the page did not say which state it showed; load it again")
