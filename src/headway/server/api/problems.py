@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
@@ -50,6 +49,11 @@ def on_defect(request: _AnyRequest, error: Exception) -> Response[Problem]:
     return _answer(Problem(HeadwayError.code, sentence, 500))
 
 
+def on_nesting(_: _AnyRequest, __: RecursionError) -> Response[Problem]:
+    """A body whose brackets nest deeper than anything of ours."""
+    return _answer(Problem(InvalidInput.code, "the body of the request nests too deeply", 400))
+
+
 def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[Problem]:
     return Response(
         problem, status_code=problem.status, headers=headers, media_type="application/problem+json"
@@ -70,6 +74,6 @@ def _explain(error: ValidationException) -> str:
 HANDLERS: dict[int | type[Exception], Callable[[_AnyRequest, Any], Response[Any]]] = {
     HeadwayError: on_refusal,
     HTTPException: on_framework_error,
-    msgspec.MsgspecError: on_defect,
+    RecursionError: on_nesting,
     Exception: on_defect,
 }

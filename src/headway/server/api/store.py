@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from typing import Any
 
-from litestar import Request, Response, get, head, put
+from litestar import MediaType, Request, Response, get, head, put
 from litestar.response import Stream
 
 from headway.errors import NotFound, Refused, StaleView, TooLarge
@@ -27,7 +27,7 @@ async def read_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> Res
     path, size = await _find(path, plane)
     headers = _headers(path)
     if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(None, status_code=304, headers=headers)
+        return Response(b"", status_code=304, headers=headers, media_type=_BINARY)
     if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
         wanted = None
     else:
@@ -37,7 +37,7 @@ async def read_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> Res
         return Stream(whole, headers=headers | {"Content-Length": str(size)}, media_type=_BINARY)
     if not wanted:
         outside = headers | {"Content-Range": f"bytes */{size}"}
-        return Response(None, status_code=416, headers=outside, media_type=_BINARY)
+        return Response(b"", status_code=416, headers=outside, media_type=_BINARY)
     part = headers | {
         "Content-Length": str(len(wanted)),
         "Content-Range": f"bytes {wanted.start}-{wanted.stop - 1}/{size}",
@@ -51,7 +51,7 @@ async def probe_artifact(path: InPath, plane: Plane) -> Response[None]:
     """Its size in bytes, as Content-Length."""
     path, size = await _find(path, plane)
     headers = _headers(path) | {"Content-Length": str(size)}
-    return Response(None, headers=headers, media_type=_BINARY)
+    return Response(None, headers=headers, media_type=MediaType.TEXT)
 
 
 @put(
