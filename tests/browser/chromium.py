@@ -113,7 +113,9 @@ class Page:
     def sign_in(self, server: str, token: str) -> None:
         """Sign in as a person does."""
         self.go(f"{server}/sign-in")
-        self.run(f"window.left = true; document.getElementById('token').value = {json.dumps(token)}")
+        self.run(
+            f"window.left = true; document.getElementById('token').value = {json.dumps(token)}"
+        )
         self.run("document.querySelector('form .next').click()")
         self.arrive()
 
@@ -156,9 +158,7 @@ def chromium() -> Iterator[Page]:
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
         ]
         arguments = [program, *SWITCHES, f"--user-data-dir={profile}"]
-        process = os.posix_spawn(
-            program, arguments, os.environ, file_actions=actions, setpgroup=0
-        )
+        process = os.posix_spawn(program, arguments, os.environ, file_actions=actions, setpgroup=0)
         os.close(theirs_in)
         os.close(theirs_out)
         try:

@@ -6,16 +6,18 @@ from typing import Any
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
 from litestar.response import Stream
 
 from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
+from headway.model.access import Identity
 from headway.model.views import ActionRequest
 from headway.server.api import frames
 from headway.server.api.given import Caller, Filter, InPath, Plane
 from headway.server.auth.rules import IDENTIFY, Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.assets import ASSETS
-from headway.server.cockpit.door import SEALED_BY, VISIT
+from headway.server.cockpit.door import SEALED_BY, VISIT, Connection
 from headway.server.cockpit.render import render
 from headway.server.cockpit.site import AnyRequest, Site
 from headway.server.plane import ControlPlane
@@ -31,11 +33,19 @@ _FOREVER = "public, max-age=31536000, immutable"
 def cockpit(plane: ControlPlane) -> Router:
     """The cockpit of ``plane``, to be served beside its API."""
     site = Site(plane)
+
+    # The framework copies what a router is given, with all that hangs on it, but not functions.
+    def identify(connection: Connection) -> Identity:
+        return site.door.identify(connection)
+
+    async def check_form(connection: Connection, handler: BaseRouteHandler) -> None:
+        await site.door.check_form(connection, handler)
+
     return Router(
         "/",
         route_handlers=[home, show_app, follow_app, act, sign_in_form, sign_in, sign_out, asset],
-        guards=[site.door.check_form],
-        opt={IDENTIFY: site.door.identify},
+        guards=[check_form],
+        opt={IDENTIFY: identify},
         dependencies={"site": Provide(lambda: site, sync_to_thread=False, use_cache=True)},
         exception_handlers={
             Unauthenticated: _to_the_door,
@@ -73,7 +83,7 @@ async def follow_app(
 
 @post("/apps/{app:str}/rollouts/{rollout:str}/{action:str}", opt={"role": Rule.DEPLOYER})
 async def act(
-    site: Site,
+    site: TheSite,
     request: AnyRequest,
     caller: Caller,
     plane: Plane,
