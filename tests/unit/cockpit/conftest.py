@@ -1,9 +1,8 @@
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from httpx import Response
-from litestar.testing import AsyncTestClient
+from httpx2 import ASGITransport, AsyncClient, Response
+from litestar import Litestar
 
 from headway.model.access import Role
 from headway.model.views import DeployRequest
@@ -28,8 +27,9 @@ def anyio_backend() -> str:
 class Visitor:
     """Somebody with a browser: cookies, and the forms of the page looked at last."""
 
-    def __init__(self, client: AsyncTestClient[Any], plane: ControlPlane) -> None:  # noqa: F811
+    def __init__(self, client: AsyncClient, plane: ControlPlane, app: Litestar) -> None:  # noqa: F811
         self.client = client
+        self.app = app
         self.plane = plane
         self.page = Reader("")
 
@@ -70,8 +70,12 @@ class Visitor:
 @pytest.fixture
 async def visitor(plane: ControlPlane) -> AsyncIterator[Visitor]:  # noqa: F811
     app = create_app(plane, (cockpit(plane),))
-    async with AsyncTestClient(app, raise_server_exceptions=False) as client:
-        yield Visitor(client, plane)
+    # The framework's own client would run the control plane in a second event loop.
+    transport = ASGITransport(app, raise_app_exceptions=False)
+    await plane.start()
+    async with AsyncClient(transport=transport, base_url="http://headway.test") as client:
+        yield Visitor(client, plane, app)
+    await plane.close()
 
 
 @pytest.fixture

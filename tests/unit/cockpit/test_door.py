@@ -55,7 +55,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(visitor: Vi
 
 
 async def test_over_https_the_cookie_stays_there(visitor: Visitor) -> None:
-    visitor.client.base_url = "https://testserver.local"
+    visitor.client.base_url = "https://headway.test"
     entered = await visitor.sign_in(Role.VIEWER)
     assert "secure" in entered.headers["set-cookie"].lower()
 
@@ -143,7 +143,7 @@ def fill(path: str) -> str:
 
 
 async def test_every_page_says_what_it_may_load(visitor: Visitor, herd: Herd) -> None:
-    app: Litestar = visitor.client.app
+    app: Litestar = visitor.app
     pages = [fill(path) for path, methods, _ in our_routes(app) if "GET" in methods]
     pages = [path for path in pages if not path.endswith("/live")]
     assert len(pages) == 4
@@ -155,7 +155,7 @@ async def test_every_page_says_what_it_may_load(visitor: Visitor, herd: Herd) ->
 
 
 async def test_no_form_from_elsewhere_is_taken(visitor: Visitor, herd: Herd) -> None:
-    app: Litestar = visitor.client.app
+    app: Litestar = visitor.app
     forms = [fill(path) for path, methods, _ in our_routes(app) if "POST" in methods]
     assert len(forms) == 3
     await visitor.get("/sign-in")
