@@ -365,6 +365,13 @@ class TestHttp:
         assert ranges == [None, "bytes=400000-", "bytes=400000-", "bytes=400100-"]
         assert len(naps.taken) == 3
 
+    def test_patience_does_not_end_while_there_is_progress(
+        self, http: HttpStorage, server: Server
+    ) -> None:
+        server.objects["a"] = BIG
+        server.cut_after = [1000] * 20
+        assert whole(http, "a") == BIG
+
     def test_faults_are_waited_out_with_jitter_that_grows(
         self, http: HttpStorage, server: Server, naps: Naps
     ) -> None:

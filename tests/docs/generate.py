@@ -22,11 +22,13 @@ from typing import Any
 import click
 import msgspec
 
+from headway.agent.config import AgentConfig
 from headway.cli.main import NOUNS, headway
 from headway.client.api import Client
 from headway.client.credentials import ClientConfig
 from headway.client.problems import family
 from headway.model.plan import AppConfig
+from headway.server.config import ServerConfig
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -84,9 +86,9 @@ class Key:
 
 @dataclass(frozen=True)
 class Section:
-    """One table of a configuration file: where it stands in TOML, and its keys."""
+    """One kind of table of a configuration file: where it may stand in TOML, and its keys."""
 
-    place: str
+    places: list[str]
     struct: type
     keys: tuple[Key, ...]
 
@@ -98,6 +100,7 @@ def sections(root: type) -> list[Section]:
     while pending:
         place, struct = pending.pop(0)
         if struct in found:
+            found[struct].places.append(place)
             continue
         meanings = _meanings(struct)
         fields = msgspec.structs.fields(struct)
@@ -109,7 +112,7 @@ def sections(root: type) -> list[Section]:
         if tag is not None:
             name = struct.__struct_config__.tag_field
             keys.insert(0, Key(name, f"`{json.dumps(tag)}`", "required", "Chooses this kind."))
-        found[struct] = Section(place, struct, tuple(keys))
+        found[struct] = Section([place], struct, tuple(keys))
         for field in fields:
             inner = f"{place}.{field.encode_name}".lstrip(".")
             pending += [(where, below) for where, below in _below(field.type, inner)]
@@ -227,7 +230,10 @@ def _configuration(root: type) -> str:
 
 
 def _section(section: Section) -> str:
-    lines = [f"#### `{_heading(section.place)}`", ""] if section.place else []
+    headings = ", ".join(f"`{_heading(place)}`" for place in section.places if place)
+    shape = section.struct.__struct_config__
+    kind = f" with `{shape.tag_field} = {json.dumps(shape.tag)}`" if shape.tag else ""
+    lines = [f"#### {headings}{kind}", ""] if headings else []
     lines += [_linked(inspect.getdoc(section.struct) or ""), ""]
     if section.keys:
         lines += ["| key | what it is | default | meaning |", "|---|---|---|---|"]
@@ -323,7 +329,12 @@ def _cell(text: str) -> str:
     return _linked(" ".join(text.split())).replace("|", "\\|")
 
 
-CONFIGURATIONS: dict[str, type] = {"app": AppConfig, "client": ClientConfig}
+CONFIGURATIONS: dict[str, type] = {
+    "app": AppConfig,
+    "agent": AgentConfig,
+    "server": ServerConfig,
+    "client": ClientConfig,
+}
 """Each configuration file's part of the page, and the Struct that it is read into."""
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -24,16 +24,22 @@ class TrustPaths(Struct, frozen=True, forbid_unknown_fields=True):
     """Files of the public keys that may sign builds, and that may sign signals and records."""
 
     build: Annotated[tuple[Path, ...], Meta(min_length=1)]
+    """The public keys that builds may be signed with."""
     release: Annotated[tuple[Path, ...], Meta(min_length=1)]
+    """The control plane's public keys: those of signals and of this node's record."""
 
 
 class Hook(Struct, frozen=True, forbid_unknown_fields=True):
     """A command of the app's own: argv, never a shell string; ``timeout`` in seconds."""
 
     argv: Argv
+    """The program and its arguments."""
     timeout: Period = 300.0
+    """How long it may take before its whole process group is killed."""
     user: str | None = None
+    """The user that it runs as; without it, the agent's."""
     env: dict[str, str] = {}
+    """Variables to set in its otherwise clean environment."""
 
 
 class NoRestart(Struct, frozen=True, forbid_unknown_fields=True, tag_field="strategy", tag="none"):
@@ -46,7 +52,9 @@ class SignalRestart(
     """Send ``signal`` to the process that ``pidfile`` names."""
 
     pidfile: Path
+    """The file with the process's number."""
     signal: SignalName = "SIGHUP"
+    """The signal to send."""
 
 
 class CommandRestart(
@@ -55,9 +63,13 @@ class CommandRestart(
     """Run a command; what it leaves running must have redirected its output."""
 
     argv: Argv
+    """The program and its arguments."""
     timeout: Period = 60.0
+    """How long it may take before its whole process group is killed."""
     user: str | None = None
+    """The user that it runs as; without it, the agent's."""
     env: dict[str, str] = {}
+    """Variables to set in its otherwise clean environment."""
 
 
 Restart = NoRestart | SignalRestart | CommandRestart
@@ -72,31 +84,47 @@ class Verify(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     url: Url
+    """What is asked for with GET."""
     status: int = 200
+    """The status that the answer must have."""
     contains: str = ""
+    """What the answer's body must hold."""
     minimum_healthy: Seconds = 2.0
+    """How long it must answer so without a break."""
     timeout: Period = 60.0
+    """How long all of this may take before the node goes back to the build before."""
     interval: Period = 0.5
+    """How long to wait between two requests."""
 
 
 class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the app shows its Prometheus metrics, and which sums of them to report."""
 
     url: Url
+    """Where the app shows its metrics."""
     counters: dict[Name, str] = field(default_factory=lambda: dict(DEFAULT_COUNTERS))
+    """What to report under which name: a series and its labels, summed over all that match."""
 
 
 class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """One app on this node: its tier and its lifecycle."""
 
     name: Name
+    """The app's name, as the control plane knows it."""
     tier: Name
+    """The tier that this node is in for the app."""
     restart: Restart = NoRestart()
+    """How the app is brought to run what ``current`` points at."""
     verify: Verify | None = None
+    """When the app counts as healthy after a flip; without it, at once."""
     prepare: Hook | None = None
+    """Run in the cold slot before the flip, for example to install what the app depends on."""
     drain: Hook | None = None
+    """Run before the flip, to take the app out of traffic."""
     undrain: Hook | None = None
+    """Run after the restart, and when the agent starts, to bring the app back into traffic."""
     metrics: Metrics | None = None
+    """Where the app's metrics are read for the guard."""
 
 
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,13 +134,21 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     node: NodeName
+    """This node's name; its token must have the same."""
     server: Url
+    """The control plane's address."""
     token_file: Path
+    """The file with this node's token."""
     root: Path
+    """The directory below which every app has its slots, its store and its state."""
     trust: TrustPaths
+    """Whose signatures count."""
     apps: Annotated[tuple[AppSettings, ...], Meta(min_length=1)]
+    """The apps that this node runs."""
     zone: Name = "default"
+    """Where the node stands; a wave can be bounded by zone."""
     report_every: Period = 5.0
+    """How often to report when nothing changes."""
 
 
 def load(path: Path) -> AgentConfig:

@@ -43,7 +43,7 @@ class Content:
     def missing(self, manifest: Manifest) -> dict[str, int]:
         """Digest and size in bytes of what the manifest names and the store does not hold."""
         sizes = {entry.digest: entry.size for entry in manifest.entries if entry.kind in MODES}
-        return {digest: size for digest, size in sizes.items() if not self._holds(digest)}
+        return {digest: size for digest, size in sizes.items() if not self._holds(digest, size)}
 
     def add(self, digest: str, chunks: Iterator[bytes]) -> None:
         """Take in one content; ``chunks`` raises at its end unless it has this digest."""
@@ -155,12 +155,12 @@ class Content:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._store)
 
-    def _holds(self, digest: str) -> bool:
+    def _holds(self, digest: str, size: int) -> bool:
+        place = _place(digest, Kind.FILE)
         try:
-            os.stat(_place(digest, Kind.FILE), dir_fd=self._store, follow_symlinks=False)
+            return os.stat(place, dir_fd=self._store, follow_symlinks=False).st_size == size
         except FileNotFoundError:
             return False
-        return True
 
 
 def _place(digest: str, kind: Kind) -> str:

@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,10 +29,14 @@ from headway.signing import Trust
 
 _FAREWELL = 30.0
 """How long, in seconds, a switch that has begun may take to finish when the agent is stopped."""
+_LAST_WORD = 3.0
+"""How long the last report may take."""
 
 
 def run(config_path: Path) -> None:
     """Be the agent of this node until SIGTERM or SIGINT; the apps keep running.
+
+    It belongs on the main thread, which alone hears signals.
 
     Raises InvalidInput for a configuration that cannot be used, and Refused when another agent
     serves the same root.
@@ -46,7 +50,7 @@ def run(config_path: Path) -> None:
     with _alone(config.root):
         agent = Agent(config, link, source)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: agent.stop())
+            signal.signal(number, signal.default_int_handler)
         agent.run()
 
 
@@ -77,24 +81,19 @@ class Agent:
             for app in config.apps
         }
 
-    def stop(self) -> None:
-        """Ask all threads to end."""
-        self._stopped.set()
-
     def run(self) -> None:
-        """Work until stopped."""
+        """Work until interrupted."""
         log.info("started", extra={"node": self._config.node, "version": __version__})
-        workers = [threading.Thread(target=worker.run) for worker in self._workers.values()]
-        for thread in (
-            *workers,
-            threading.Thread(target=self._listen),
-            threading.Thread(target=self._counters.run, args=(self._reporter.tell,)),
-            threading.Thread(target=self._reporter.run),
-        ):
-            # A thread that hangs in somebody else's server must not keep the process.
-            thread.daemon = True
-            thread.start()
-        self._stopped.wait()
+        workers = [_thread(worker.run) for worker in self._workers.values()]
+        reporting = _thread(self._reporter.run)
+        listening = _thread(self._listen)
+        counting = _thread(lambda: self._counters.run(self._reporter.tell))
+        try:
+            for thread in (*workers, reporting, listening, counting):
+                thread.start()
+            self._stopped.wait()
+        except KeyboardInterrupt:
+            self._stopped.set()
         for worker in self._workers.values():
             worker.stop()
         self._counters.stop()
@@ -102,6 +101,7 @@ class Agent:
         for thread in workers:
             thread.join(_FAREWELL)
         self._reporter.stop()
+        reporting.join(_LAST_WORD)
         log.info("stopped", extra={"node": self._config.node})
 
     def _listen(self) -> None:
@@ -136,6 +136,11 @@ class Agent:
             worker.report(self._boot, self._seq, self._counters.of(name))
             for name, worker in self._workers.items()
         )
+
+
+def _thread(target: Callable[[], None]) -> threading.Thread:
+    # A thread that hangs in somebody else's server must not keep the process.
+    return threading.Thread(target=target, daemon=True)
 
 
 @contextmanager

@@ -68,10 +68,8 @@ def sums(exposition: str, selectors: Mapping[str, Selector]) -> dict[str, float]
     """
     totals: dict[str, float] = {}
     names = {wanted.name for wanted in selectors.values()}
-    for line in exposition.splitlines():
-        if line.startswith("#") or not line.strip():
-            continue
-        sample = _SAMPLE.fullmatch(line.strip())
+    for line in exposition.split("\n"):
+        sample = _SAMPLE.fullmatch(line.strip(" \t\r"))
         if not sample or sample[1] not in names:
             continue
         value = _number(sample[4])

@@ -9,11 +9,12 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
+
 from headway.agent import durable, processes, switch, tree
 from headway.agent.content import Content
 from headway.agent.state import Memory, Slot
 from headway.builds import manifest as manifests
-from headway.errors import Refused
 from headway.model.build import Build, Manifest
 from headway.model.names import BuildId
 
@@ -163,9 +164,11 @@ class Slots:
         return first | there | set(self._memory.state.slots)
 
     def _manifest(self, build: BuildId) -> Manifest | None:
-        """The manifest of a build that was prepared here, if it still says what it said."""
+        """The manifest of a build that was prepared, and checked, here; None if it is damaged."""
         try:
             content = (self.app / "manifests" / f"{build}.json").read_bytes()
-            return manifests.decode(content) if manifests.build_id(content) == build else None
-        except (OSError, Refused):
+        except OSError:
             return None
+        if manifests.build_id(content) != build:
+            return None
+        return msgspec.json.decode(content, type=Manifest)

@@ -11,6 +11,7 @@ import msgspec
 
 from headway.agent.activation import Activator
 from headway.agent.config import AppSettings
+from headway.agent.durable import make_directory, storing
 from headway.agent.lifecycle import Hooks
 from headway.agent.log import log
 from headway.agent.slots import Slots
@@ -29,8 +30,7 @@ _BETWEEN = {Activity.RESTARTING, Activity.VERIFYING, Activity.FLIPPING_BACK}
 _RETRY_FIRST = 1.0
 _RETRY_LAST = 60.0
 _GLANCE = 5.0
-"""At least this often, in seconds, the goal is looked at again: a hold may have expired."""
-
+"""At least this often, in seconds, everything is looked at again."""
 
 Save = Callable[[Digest, int, Iterator[bytes]], None]
 _Value = TypeVar("_Value")
@@ -76,7 +76,8 @@ class Worker:
         self._trust = trust
         self._tell = tell
         directory = root / app.name
-        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with storing(f"setting up {directory}"):
+            make_directory(directory)
         self._memory = Memory(directory)
         self._slots = Slots(directory, self._memory)
         self._hooks = Hooks(self._memory, directory)
@@ -97,6 +98,7 @@ class Worker:
         self._why = "starting"
         self._untidy = True
         self._retries = 0
+        self._check_current()
 
     def offer(self, key: str, envelope: bytes) -> None:
         """Take in a new signal or record, if it is genuine, for this app or node, and no older."""
@@ -122,7 +124,6 @@ class Worker:
     def report(self, boot: str, seq: int, counters: dict[str, float]) -> Report:
         """The state of the app as it is now."""
         state = self._memory.state
-        running = state.slots.get(state.running or "", Slot()).build
         return Report(
             node=self._node,
             app=self.name,
@@ -130,7 +131,7 @@ class Worker:
             seq=seq,
             epoch=state.signal.epoch if state.signal else 0,
             activity=self._activity,
-            running=running if self._activity not in _BETWEEN else None,
+            running=self._running() if self._activity not in _BETWEEN else None,
             prepared=self._slots.cold(),
             why=self._why,
             at=time.time(),
@@ -165,15 +166,12 @@ class Worker:
     def _step(self) -> float:
         """Do the next thing; returns for how many seconds there is nothing more to do."""
         decided = self._decide()
-        state = self._memory.state
-        if state.running is not None and state.running != self._slots.hot():
-            log.warning("somebody else has moved current", extra=self._tag)
-            state = self._memory.keep(running=None)
-        running = state.slots.get(state.running or "", Slot()).build
+        self._check_current()
+        running = self._running()
         if decided.run is not None and decided.run != running:
             if self._has_failed(decided.run):
                 self._explain(f"{decided.run[:12]} failed here; waiting to be told to retry")
-                return _GLANCE
+                return self._glance()
             self._explain(decided.why)
             if self._slots.holding(decided.run) is None:
                 self._prepare(decided.run)
@@ -189,7 +187,25 @@ class Worker:
         if self._untidy:
             self._slots.tidy(self._kept())
             self._untidy = False
-        return _GLANCE
+        return self._glance()
+
+    def _running(self) -> BuildId | None:
+        state = self._memory.state
+        return state.slots.get(state.running or "", Slot()).build
+
+    def _check_current(self) -> None:
+        """Take note when somebody else has moved ``current``."""
+        state = self._memory.state
+        if state.activation is None and state.running not in {None, self._slots.hot()}:
+            log.warning("somebody else has moved current", extra=self._tag)
+            self._memory.keep(running=None)
+
+    def _glance(self) -> float:
+        """For how long to wait when there is nothing to do."""
+        hold = self._record.hold if self._record else None
+        if hold is None or hold.until is None or hold.until < time.time():
+            return _GLANCE
+        return min(_GLANCE, hold.until - time.time() + 0.01)
 
     def _did(self) -> float:
         self._untidy, self._trouble, self._retries = True, "", 0
@@ -201,7 +217,11 @@ class Worker:
             signal, record = self._signal, self._record
         state = self._memory.state
         if signal != state.signal or record != state.record:
-            state = self._memory.keep(signal=signal, record=record)
+            # Whoever pins a node again means it: what failed there may be tried once more.
+            pinned = record.seats[self.name].pin if record and self.name in record.seats else None
+            again = record != state.record and state.failed and state.failed.build == pinned
+            failed = None if again else state.failed
+            state = self._memory.keep(signal=signal, record=record, failed=failed)
             self._retries = 0
         return goal(signal, record, state.failed, time.time(), self.name)
 

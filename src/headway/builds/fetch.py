@@ -105,7 +105,7 @@ def _runs(places: Index) -> Iterator[list[tuple[Digest, Location]]]:
         if run:
             last = run[-1][1]
             gap = item[1].offset - _end(last)
-            if item[1].pack != last.pack or not 0 <= gap <= MAX_GAP_BYTES:
+            if item[1].pack != last.pack or gap > MAX_GAP_BYTES:
                 yield run
                 run = []
         run.append(item)

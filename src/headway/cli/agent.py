@@ -19,5 +19,8 @@ from headway.cli.call import local
 )
 @local
 def agent(config: Path) -> None:
-    """Run a node: follow the signal and keep its apps at their builds, until stopped."""
+    """Run a node: follow the signal and keep its apps at their builds.
+
+    It runs until it is stopped; the apps go on without it.
+    """
     run(config)

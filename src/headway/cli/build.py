@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from headway.builds import storage
 from headway.builds.make import make as make_tree
 from headway.builds.publish import publish as publish_tree
-from headway.cli.call import Call, asking
+from headway.cli.call import Call, asking, at_most
 from headway.cli.remote import connect, credentials_of
 from headway.cli.screen import answer, facts, progress, table
 from headway.cli.wording import ago, clock, count, short, size
@@ -89,7 +89,7 @@ def make(call: Call, *, ref: str, repo: Path, app: str, key: Path) -> None:
 
 @build.command("list")
 @click.argument("app")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@at_most(20)
 @asking
 @click.pass_obj
 def list_(call: Call, app: str, limit: int) -> None:

@@ -68,6 +68,18 @@ def asking(function: F) -> F:
     )(function)
 
 
+def at_most(default: int) -> Callable[[F], F]:
+    """The option of a list that may be long."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, 1000),
+        default=default,
+        show_default=str(default),
+        metavar="N",
+        help="Show no more than this many, at most 1000.",
+    )
+
+
 def write_json(value: Any) -> None:
     """One JSON document on one line of standard output, in ASCII."""
     click.echo(json_line(value))

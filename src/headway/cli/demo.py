@@ -24,11 +24,25 @@ from headway.errors import HeadwayError, InvalidInput, RolloutFailed
 )
 @click.option("--from", "first", metavar="REF", help="With --repo: what is live at first.")
 @click.option("--to", "good", metavar="REF", help="With --repo: what is deployed then.")
+@click.option(
+    "--dir",
+    "home",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Work in this new directory and leave it, with all logs; a temporary one without it.",
+)
 @click.option("--port", type=int, help="The cockpit's port; a free one without it.")
 @local
 @click.pass_obj
 def demo(
-    call: Call, *, once: bool, repo: Path | None, first: str | None, good: str | None, port: int | None
+    call: Call,
+    *,
+    once: bool,
+    repo: Path | None,
+    first: str | None,
+    good: str | None,
+    home: Path | None,
+    port: int | None,
 ) -> None:
     """Start a control plane and twenty nodes; deploy a good build, then a bad one.
 
@@ -45,7 +59,7 @@ def demo(
         click.echo(line, file=sys.stderr if call.json else sys.stdout)
 
     repository = any_repository(repo, first, good) if repo and first and good else None
-    with a_demo(port, say) as running:
+    with a_demo(home, port, say) as running:
         outcome = running.outcome
         try:
             running.play(repository)

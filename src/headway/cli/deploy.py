@@ -35,7 +35,10 @@ def deploy(
     wait: bool,
     timeout: float | None,
 ) -> None:
-    """Start a rollout of BUILD, named by its first digits, on APP's nodes."""
+    """Start a rollout of a build.
+
+    BUILD is named by its first digits. With --wait the exit code says how the rollout ended.
+    """
     with connect(call) as client:
         view = client.deploy(app, DeployRequest(build, plan, reason, supersede))
         if not wait and timeout is None:

@@ -15,7 +15,10 @@ from headway.model.views import HoldRequest
 
 @click.group()
 def hold() -> None:
-    """Block an app, a tier or a node, with a reason. A hold never stops a revert."""
+    """Block an app, a tier or a node, with a reason.
+
+    A hold never stops a revert.
+    """
 
 
 @hold.command()

@@ -3,7 +3,7 @@
 import click
 from rich.text import Text
 
-from headway.cli.call import Call, asking, write_json
+from headway.cli.call import Call, asking, at_most, write_json
 from headway.cli.remote import connect
 from headway.cli.screen import line, note, said, show
 from headway.cli.wording import clock
@@ -16,7 +16,7 @@ from headway.model.journal import JournalEntry
 @click.option("--app", help="Only this app's entries.")
 @click.option("--rollout", help="Only this rollout's entries.")
 @click.option("--after", type=int, help="Only what came after the entry of this number.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@at_most(50)
 @click.option("--follow", "following", is_flag=True, help="Stay, and show what comes.")
 @asking
 @click.pass_obj
@@ -29,23 +29,26 @@ def journal(
     limit: int,
     following: bool,
 ) -> None:
-    """Show what was decided, by whom and why; the newest entry is the last.
+    """Show what was decided, by whom and why.
 
-    With --json each entry is a line.
+    The newest entry is the last. With --json each entry is a line.
     """
     with connect(call) as client:
+        begin = _newest(client) if following and after is None else after or 0
         entries = client.journal(app, rollout, after, limit)
         for entry in entries:
             _tell(call, entry)
         if following:
-            last = entries[-1].seq if entries else after
-            _follow(call, client, last, app, rollout)
+            _follow(call, client, max([begin, *(entry.seq for entry in entries)]), app, rollout)
 
 
-def _follow(
-    call: Call, client: Client, last: int | None, app: str | None, rollout: str | None
-) -> None:
-    for happening in follow(client, last):
+def _newest(client: Client) -> int:
+    """The number of the journal's newest entry, whatever it is about."""
+    return max((entry.seq for entry in client.journal(limit=1)), default=0)
+
+
+def _follow(call: Call, client: Client, after: int, app: str | None, rollout: str | None) -> None:
+    for happening in follow(client, after):
         if isinstance(happening, Disconnected):
             note(happening.sentence)
         elif isinstance(happening, JournalEntry) and (
@@ -64,4 +67,5 @@ def _tell(call: Call, entry: JournalEntry) -> None:
 def _line(entry: JournalEntry) -> Text:
     when = said(f"{clock(entry.at)}  ", "dim")
     app = said(f"{entry.app}  ", "bold") if entry.app else ""
-    return line(when, app, f"{entry.kind} by {entry.actor}: {entry.why}")
+    by = "" if entry.why.startswith(entry.actor) else f"{entry.actor}: "
+    return line(when, app, by, entry.why)

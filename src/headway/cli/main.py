@@ -28,6 +28,7 @@ NOUNS = {
     "agent": "Run a node: follow the signal and keep its apps at their builds.",
     "app": "Set up apps and look at them.",
     "build": "Publish builds, make them from commits, and list them.",
+    "demo": "Show it all on this machine: a fleet, a good deploy and a bad one.",
     "deploy": "Start a rollout of a build.",
     "hold": "Block an app, a tier or a node, with a reason.",
     "journal": "Show what was decided, by whom and why.",

@@ -26,7 +26,11 @@ def node() -> None:
 @node.command("list")
 @click.option("--app", help="Only this app's nodes.")
 @click.option("--tier", help="Only this tier's nodes.")
-@click.option("--state", type=click.Choice([state.value for state in NodeState]))
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in NodeState]),
+    help="Only the nodes in this state.",
+)
 @asking
 @click.pass_obj
 def list_(call: Call, app: str | None, tier: str | None, state: str | None) -> None:

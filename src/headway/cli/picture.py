@@ -136,7 +136,8 @@ def _sentences(view: RolloutView) -> list[tuple[str, str | Text]]:
     rows: list[tuple[str, str | Text]] = [("why", rollout.why)]
     rows += [("blocked", said(blocker, "yellow")) for blocker in view.blockers]
     if view.next:
-        rows += [("next", said(_command(view), "bold")), ("then", view.next_why)]
+        because = "" if view.next_why == rollout.why else view.next_why
+        rows += [("next", said(_command(view), "bold")), ("", because)]
     rows.append(("rollout", said(rollout.id, "dim")))
     return rows
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
-from headway.cli.call import Call, asking
+from headway.cli.call import Call, asking, at_most
 from headway.cli.picture import PHASE_STYLES, picture
 from headway.cli.remote import connect, only_app, resolve
 from headway.cli.screen import answer, said, table
@@ -41,7 +41,7 @@ def status(call: Call, which: str | None, watching: bool) -> None:
 
 @rollout.command("list")
 @click.argument("app", required=False)
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@at_most(20)
 @asking
 @click.pass_obj
 def list_(call: Call, app: str | None, limit: int) -> None:

@@ -24,7 +24,12 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
+@click.option(
+    "--role",
+    required=True,
+    type=click.Choice([role.value for role in Role]),
+    help="What its holder may do.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -12,7 +12,10 @@ from headway.cli.screen import answer, lines
 @asking
 @click.pass_obj
 def why(call: Call, app: str) -> None:
-    """Say why nothing is deploying, or what the rollout waits for."""
+    """Say why nothing is deploying.
+
+    Or, while something is, what it waits for.
+    """
     with connect(call) as client:
         reasons = client.why(app)
     answer(call, reasons, lambda: lines(*reasons.sentences))

@@ -70,7 +70,7 @@ def size(amount: int) -> str:
         if value < 1000:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
         value /= 1000
-    return f"{value:.1f} TB"
+    return f"{value:,.0f} TB"
 
 
 def count(amount: int, thing: str) -> str:

@@ -33,18 +33,18 @@ Happening = JournalEntry | FleetChanged | Disconnected
 
 def follow(
     client: Client,
-    after: int | None = None,
+    after: int,
     *,
     patience: float = PATIENCE_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Happening]:
-    """Everything that happens from now on, or after the journal's entry ``after``, for ever.
+    """Everything that happens after the journal's entry ``after``, for ever.
 
     A first connection that fails raises Unreachable at once. A later one is tried again, with
     full jitter, until the server has been away for ``patience`` seconds.
     """
-    last = "" if after is None else str(after)
+    last = str(after)
     heard: float | None = None
     failures = 0
     while True:

@@ -63,6 +63,8 @@ def see(
         return node(NodeState.FAILED, report.error or f"{build[:12]} failed here")
     if report.epoch < signal.turned:
         return node(NodeState.MOVING, f"has not answered epoch {signal.turned} yet")
-    if running == build and report.activity is Activity.IDLE:
-        return node(NodeState.DONE, why)
-    return node(NodeState.MOVING, report.why)
+    if report.activity is not Activity.IDLE:
+        return node(NodeState.MOVING, report.error or report.activity)
+    if running != build:
+        return node(NodeState.MOVING, report.error or "has not begun yet")
+    return node(NodeState.DONE, why)

@@ -41,7 +41,9 @@ def examine(state: Rollout, observed: Observed, now: float) -> Findings:
     """Hold an observation against the current step of a rollout that walks its plan."""
     step = state.plan[state.step]
     nodes = within(observed.fleet.tiers.get(step.tier, ()), step.share)
-    arrived = state.fractions.get(step.tier, 0.0) >= step.share
+    front = state.fractions.get(step.tier, 0.0)
+    arrived = front >= step.share
+    told = within(nodes, front)
     late = [n for n in nodes if n.state in (NodeState.MOVING, NodeState.UNKNOWN)]
     complete = arrived and not late
     verdicts = observed.verdicts if step.checks is not Checks.NONE else ()
@@ -49,7 +51,7 @@ def examine(state: Rollout, observed: Observed, now: float) -> Findings:
     waiting_for = _waiting_for(state, step, late, arrived, silent, now)
     demands = [
         *_failing(state, verdicts, Action.PAUSE if state.base else None),
-        *_failed_nodes(state, step, nodes),
+        *_failed_nodes(state, step, told, len(nodes)),
         *_late_nodes(state, step, late, now),
         *_smoke(state, step),
         *_no_data(state, step, silent, now),
@@ -59,7 +61,7 @@ def examine(state: Rollout, observed: Observed, now: float) -> Findings:
         complete=complete,
         green=complete and not waiting_for,
         waiting_for=waiting_for,
-        exceptions=_describe([n for n in nodes if n.state in (NodeState.FAILED, NodeState.HELD)]),
+        exceptions=_describe([n for n in told if n.state in (NodeState.FAILED, NodeState.HELD)]),
         revert="; ".join(o.sentence for o in _failing(state, verdicts, Action.REVERT)),
         pause="; ".join(demand.sentence for demand in demands),
         objections=tuple(demand.key for demand in demands),
@@ -97,13 +99,13 @@ def _failing(
     ]
 
 
-def _failed_nodes(state: Rollout, step: Step, nodes: list[NodeView]) -> list[_Objection]:
-    failed = [node for node in nodes if node.state is NodeState.FAILED]
+def _failed_nodes(state: Rollout, step: Step, told: list[NodeView], size: int) -> list[_Objection]:
+    failed = [node for node in told if node.state is NodeState.FAILED]
     waived = [int(key.partition(":")[2]) for key in state.waived if key.startswith("nodes:")]
-    tolerated = max([share(step.max_failed, len(nodes)), *waived])
+    tolerated = max([share(step.max_failed, size), *waived])
     if len(failed) <= tolerated:
         return []
-    sentence = f"{len(failed)} of {len(nodes)} nodes of {title(step)} failed: {_describe(failed)}"
+    sentence = f"{len(failed)} of {size} nodes of {title(step)} failed: {_describe(failed)}"
     return [_Objection(f"nodes:{len(failed)}", sentence)]
 
 

@@ -33,7 +33,6 @@ from headway.model.rollout import (
     Advance,
     Alert,
     Decision,
-    Effect,
     Event,
     FleetView,
     NodeState,
@@ -51,7 +50,7 @@ from headway.model.rollout import (
     WriteSignal,
 )
 from headway.model.signal import Layer, Signal
-from headway.model.verdict import Outcome
+from headway.model.verdict import Outcome, Verdict
 
 HEADWAY = "headway"
 """The actor of what the machine decides by itself."""
@@ -195,22 +194,26 @@ def _observe(state: Rollout, event: Observed, now: float) -> Decision:
     if state.phase not in LIVE:
         return Decision(state, why=state.why)
     found = examine(state, event, now)
-    state, alerts = _note_verdicts(state, found)
+    state, news = _note_verdicts(state, found)
+    alerts = tuple(Alert(v.sentence) for v in news if v.outcome is Outcome.FAIL)
     if state.phase is Phase.PAUSED:
-        return Decision(state, alerts, state.why)
+        return Decision(state, alerts, _told(news) or state.why)
     if found.revert and state.base is not None:
-        return _with(alerts, _revert(state, HEADWAY, found.revert, now))
+        return _revert(state, HEADWAY, found.revert, now)
     if found.pause:
-        return _with(alerts, _pause(state, f"paused: {found.pause}", found.objections, now))
+        return _pause(state, f"paused: {found.pause}", found.objections, now)
     if found.held:
-        return Decision(state, alerts, found.held)
+        return Decision(state, alerts, _told(news) or found.held)
     match state.phase:
         case Phase.ROLLING:
-            return _with(alerts, _rolling(state, event.fleet, found, now))
+            decision = _rolling(state, event.fleet, found, now)
         case Phase.SOAKING:
-            return _with(alerts, _soaking(state, event.fleet, found, now))
+            decision = _soaking(state, event.fleet, found, now)
         case _:
-            return _with(alerts, _waiting(state, event.fleet, found, now))
+            decision = _waiting(state, event.fleet, found, now)
+    if news and decision.state == state:
+        return Decision(state, alerts, _told(news))
+    return structs.replace(decision, effects=(*alerts, *decision.effects))
 
 
 def _rolling(state: Rollout, fleet: FleetView, found: Findings, now: float) -> Decision:
@@ -235,10 +238,8 @@ def _rolling(state: Rollout, fleet: FleetView, found: Findings, now: float) -> D
     if found.exceptions:
         why = f"{title(step)}: complete but for {found.exceptions}"
     soaking = structs.replace(state, phase=Phase.SOAKING, since=now, why=why)
-    effects: tuple[Effect, ...] = ()
-    if step.smoke and state.smoke is None:
-        effects = (RunSmoke(state.id, state.step),)
-    return Decision(soaking, effects, why)
+    smoke = (RunSmoke(state.id, state.step),) if step.smoke and state.smoke is None else ()
+    return Decision(soaking, smoke, why)
 
 
 def _soaking(state: Rollout, fleet: FleetView, found: Findings, now: float) -> Decision:
@@ -317,7 +318,7 @@ def _pause(state: Rollout, why: str, objections: tuple[str, ...], now: float) ->
         since=now,
         why=why,
     )
-    return Decision(paused, (Alert(why),) if objections else (), why)
+    return Decision(paused, why=why)
 
 
 def _resume(state: Rollout, event: Resume, now: float) -> Decision:
@@ -383,7 +384,7 @@ def _revert(state: Rollout, by: str, reason: str, now: float) -> Decision:
         reason=f"reverted {state.target[:12]}: {reason}",
         at=now,
     )
-    return _with((PlaceHold(hold), Alert(why)), decision)
+    return structs.replace(decision, effects=(PlaceHold(hold), *decision.effects))
 
 
 def _revert_wave(state: Rollout, fleet: FleetView, now: float) -> Decision:
@@ -460,18 +461,15 @@ def _signal(state: Rollout, by: str, why: str, now: float) -> Decision:
     return Decision(state, (WriteSignal(signal),), why)
 
 
-def _note_verdicts(state: Rollout, found: Findings) -> tuple[Rollout, tuple[Alert, ...]]:
-    """Keep the verdicts whose outcome is news; alert once for each that has begun to fail."""
+def _note_verdicts(state: Rollout, found: Findings) -> tuple[Rollout, tuple[Verdict, ...]]:
+    """Keep the verdicts when an outcome is news, and tell which are; silence at first is not."""
     before = {verdict.metric: verdict.outcome for verdict in state.verdicts}
-    after = {verdict.metric: verdict.outcome for verdict in found.verdicts}
-    if before == after:
-        return state, ()
-    alerts = tuple(
-        Alert(verdict.sentence)
-        for verdict in found.verdicts
-        if verdict.outcome is Outcome.FAIL and before.get(verdict.metric) is not Outcome.FAIL
-    )
-    return structs.replace(state, verdicts=found.verdicts), alerts
+    news = tuple(v for v in found.verdicts if before.get(v.metric, Outcome.NO_DATA) != v.outcome)
+    return (structs.replace(state, verdicts=found.verdicts) if news else state), news
+
+
+def _told(news: tuple[Verdict, ...]) -> str:
+    return "; ".join(verdict.sentence for verdict in news)
 
 
 def _layer(predecessor: Rollout | None) -> Layer | None:
@@ -486,10 +484,6 @@ def _layer(predecessor: Rollout | None) -> Layer | None:
 
 def _everywhere(state: Rollout) -> dict[str, float]:
     return {step.tier: 1.0 for step in state.plan}
-
-
-def _with(effects: tuple[Effect, ...], decision: Decision) -> Decision:
-    return structs.replace(decision, effects=(*effects, *decision.effects))
 
 
 def _names(nodes: list[str]) -> str:

@@ -30,7 +30,7 @@ from headway.demo.site import (
     free_ports,
     lay_out,
 )
-from headway.errors import HeadwayError, RolloutFailed, Unreachable
+from headway.errors import HeadwayError, InvalidInput, RolloutFailed, Unreachable
 from headway.model.journal import JournalEntry
 from headway.model.rollout import LIVE, Phase
 from headway.model.views import TokenRequest
@@ -99,6 +99,7 @@ class Demo:
         self._start_control_plane()
         with Client(self._server, self._token.read_text().strip()) as client:
             self._client = client
+            client.apply_app(app_config(self._nodes, repository.first))
             self._start_nodes()
             self._say(f"Cockpit: {self._server}/   (sign in with the token in {self._token})")
             self._rollout(repository, repository.first, "first", "a first build, to all at once")
@@ -114,7 +115,9 @@ class Demo:
             rows = self._rollout(repository, repository.bad, "default", "a bad build")
             self._measure_revert(rows)
             self.outcome.torn_responses = self._totals.torn
-            self._say(f"why is nothing deploying? {' '.join(client.why(APP).sentences)}")
+            self._say(f"$ headway why {APP}")
+            for sentence in client.why(APP).sentences:
+                self._say(f"  {sentence}")
 
     def stay(self) -> None:
         """Keep everything running until interrupted; raise when a process ends by itself."""
@@ -131,18 +134,15 @@ class Demo:
         listen = f"127.0.0.1:{self._port}"
         data = str(self._token.parent)
         self._children.start("server", headway("server", "--data", data, "--listen", listen))
-        deadline = time.monotonic() + 60
-        while True:
-            if sentence := self._children.dead():
-                raise Unreachable(sentence)
-            try:
-                with Client(self._server, "") as client:
-                    client.health()
-                return
-            except HeadwayError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+        self._wait("the control plane to answer", self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            with Client(self._server, "") as client:
+                client.health()
+        except HeadwayError:
+            return False
+        return True
 
     def _start_nodes(self) -> None:
         tiers = ", ".join(f"{count} {tier}" for tier, count in self._tier_sizes().items())
@@ -265,14 +265,27 @@ class Demo:
 
 
 @contextmanager
-def demo(port: int | None, say: Say) -> Iterator[Demo]:
-    """A demo in a temporary directory; whatever happens, nothing of it is left behind."""
-    with tempfile.TemporaryDirectory(prefix="headway-demo-") as home, _termination_interrupts():
-        running = Demo(Path(home), port or free_ports(1)[0], say)
+def demo(home: Path | None, port: int | None, say: Say) -> Iterator[Demo]:
+    """A demo in ``home``, or in a temporary directory; no process of it is left behind."""
+    with _place(home) as directory, _termination_interrupts():
+        running = Demo(directory, port or free_ports(1)[0], say)
         try:
             yield running
         finally:
             running.stop()
+
+
+@contextmanager
+def _place(home: Path | None) -> Iterator[Path]:
+    if home is None:
+        with tempfile.TemporaryDirectory(prefix="headway-demo-") as directory:
+            yield Path(directory)
+        return
+    try:
+        home.mkdir(parents=True)
+    except OSError as error:
+        raise InvalidInput(f"{home} cannot be made: {error.strerror}; name a new one") from None
+    yield home.absolute()
 
 
 @contextmanager

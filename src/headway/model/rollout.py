@@ -197,7 +197,7 @@ class PlaceHold(Struct, frozen=True, tag="place-hold"):
 
 
 class Alert(Struct, frozen=True, tag="alert"):
-    """Tell people."""
+    """Tell people of a failing metric on which nothing follows by itself."""
 
     sentence: str
 

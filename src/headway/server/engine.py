@@ -6,14 +6,13 @@ of them is run again at the next start.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import structs
 from sqlalchemy import Connection
 
-from headway.core import journal as changes
 from headway.core import rollout as core
 from headway.core.rollout import HEADWAY, signal_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView
@@ -30,7 +29,6 @@ from headway.model.rollout import (
     Observed,
     Pause,
     Phase,
-    PlaceHold,
     Resume,
     Retry,
     Revert,
@@ -40,9 +38,10 @@ from headway.model.rollout import (
 )
 from headway.model.verdict import Verdict
 from headway.model.views import ActionRequest, DeployRequest
-from headway.server.database import holds, journal, outbox, rollouts
+from headway.server.database import outbox, rollouts
 from headway.server.database.connection import Database
 from headway.server.database.outbox import Pending
+from headway.server.decisions import Step, record
 from headway.server.effects import Effects
 from headway.server.fleet import Fleet
 from headway.server.news import News
@@ -55,6 +54,8 @@ PACE_SECONDS = 0.1
 
 IDLE_SECONDS = 1.0
 """The longest time between two observations of a rollout that is under way."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -70,15 +71,6 @@ class Judge(Protocol):
 
     def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
         """What the metrics say about a rollout."""
-
-
-class _Recorded(Struct, frozen=True):
-    """One step of a rollout: ``before`` as the database has it."""
-
-    before: Rollout | None
-    decision: Decision
-    actor: str
-    kind: str
 
 
 class Engine:
@@ -157,7 +149,7 @@ class Engine:
             signalled = await self._publisher.signal(app)
             # A database that was restored knows an older epoch than the fleet has seen.
             epoch = max(known.last_epoch, signalled.epoch if signalled else 0)
-            steps: list[_Recorded] = []
+            steps: list[Step] = []
             before = known.latest
             if before is not None and before.phase in LIVE:
                 if not request.supersede:
@@ -167,7 +159,7 @@ class Engine:
                 successor = f"{app}-{epoch + 2}"
                 lifted = structs.replace(before, epoch=epoch)
                 ended = core.decide(lifted, Supersede(by, successor), now)
-                steps.append(_Recorded(before, ended, by, "supersede"))
+                steps.append(Step(before, ended, by, "supersede"))
                 before, epoch = ended.state, ended.state.epoch
             unfinished = before is not None and before.phase in (Phase.ABORTED, Phase.SUPERSEDED)
 
@@ -192,7 +184,7 @@ class Engine:
                 # Positions never move under what an unfinished rollout has left behind.
                 await self._roster.renumber(app)
                 started = begin()
-            steps.append(_Recorded(None, started, by, "start"))
+            steps.append(Step(None, started, by, "start"))
             await self._record(steps)
             await self._effects.run(app)
         self._stirred.set()
@@ -265,7 +257,7 @@ class Engine:
         decision = core.decide(state, event, now)
         if decision.state == state:
             return
-        await self._record([_Recorded(before, decision, actor, kind)])
+        await self._record([Step(before, decision, actor, kind)])
         await self._effects.run(before.app)
 
     async def _smoke_done(self, pending: Pending, event: SmokeTested) -> None:
@@ -273,16 +265,16 @@ class Engine:
             before = await self._get(pending.rollout)
             now = self._clock()
             decision = core.decide(before, event, now)
-            steps = [_Recorded(before, decision, HEADWAY, "smoke-tested")]
+            steps = [Step(before, decision, HEADWAY, "smoke-tested")]
             await self._record(steps if decision.state != before else [], done=pending)
         self._stirred.set()
 
-    async def _record(self, steps: list[_Recorded], done: Pending | None = None) -> None:
+    async def _record(self, steps: list[Step], done: Pending | None = None) -> None:
         now = self._clock()
 
         def write(connection: Connection) -> None:
             for step in steps:
-                _write(connection, step, now)
+                record(connection, step, now)
             if done is not None:
                 outbox.done(connection, done.id, now)
 
@@ -317,15 +309,20 @@ class Engine:
             except TimeoutError:
                 pass
             self._stirred.clear()
-            try:
-                await self._roster.catch_up()
-                for app in await self._database.read(under_way):
-                    await self.observe(app)
-            except HeadwayError as error:
-                log.warning("cannot observe", why=error.sentence)
-            except Exception:
-                log.exception("cannot observe")
+            await self._guarded(self._roster.catch_up())
+            for app in await self._guarded(self._database.read(under_way)) or ():
+                await self._guarded(self.observe(app))
             await asyncio.sleep(PACE_SECONDS)
+
+    async def _guarded(self, work: Awaitable[T]) -> T | None:
+        """Do one thing of the ticker's; what goes wrong with it must not keep it from the rest."""
+        try:
+            return await work
+        except HeadwayError as error:
+            log.warning("cannot observe", why=error.sentence)
+        except Exception:
+            log.exception("cannot observe")
+        return None
 
     async def _get(self, rollout: str) -> Rollout:
         state = await self._database.read(lambda c: rollouts.get(c, rollout))
@@ -335,23 +332,3 @@ class Engine:
 
     def _lock(self, app: str) -> asyncio.Lock:
         return self._locks.setdefault(app, asyncio.Lock())
-
-
-def _write(connection: Connection, step: _Recorded, now: float) -> None:
-    state, why = step.decision.state, step.decision.why
-    rollouts.put(connection, state)
-    journal.append(
-        connection,
-        at=now,
-        app=state.app,
-        rollout=state.id,
-        actor=step.actor,
-        kind=step.kind,
-        why=why,
-        changes=changes.changes(step.before, state),
-    )
-    placed = [effect for effect in step.decision.effects if isinstance(effect, PlaceHold)]
-    for effect in placed:
-        holds.add(connection, effect.hold)
-    rest = [effect for effect in step.decision.effects if effect not in placed]
-    outbox.add(connection, state.app, state.id, rest)

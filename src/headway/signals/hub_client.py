@@ -26,6 +26,7 @@ HEARTBEAT = 15.0
 _RETRY_FIRST = 0.5
 _RETRY_LAST = 30.0
 _MAX_LINE = 256 * 1024
+_BROKEN = (OSError, http.client.HTTPException)
 _ERRORS: dict[int, type[HeadwayError]] = {
     400: InvalidInput,
     401: Denied,
@@ -48,17 +49,24 @@ class HubClient:
     """Implements ``headway.signals.port.Link``; ``server`` is the control plane's URL."""
 
     def __init__(self, server: str, token: str, heartbeat: float = HEARTBEAT) -> None:
-        parts = urlsplit(server)
+        wrong = InvalidInput(f"{server!r} is no server; write one like https://headway.example")
+        try:
+            parts = urlsplit(server)
+            port = parts.port
+        except ValueError:
+            raise wrong from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InvalidInput(f"{server!r} is no server; write one like https://headway.example")
+            raise wrong
         self._server = server
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname, port
         self._prefix = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
         self._heartbeat = heartbeat
         self._closed = threading.Event()
         self._watching: socket.socket | None = None
+        self._posting = threading.Lock()
+        self._poster = self._connection()
 
     def enrol(self, enrolment: Enrolment) -> None:
         """Present the node. Raises Unreachable, Denied or Refused."""
@@ -88,51 +96,73 @@ class HubClient:
             self._closed.wait(random.uniform(0, most))  # noqa: S311
 
     def close(self) -> None:
-        """End the watch, also while it waits."""
+        """End the watch, also while it waits; a last report may still be handed in."""
         self._closed.set()
         if (watching := self._watching) is not None:
             with contextlib.suppress(OSError):
                 watching.shutdown(socket.SHUT_RDWR)
+        if self._posting.acquire(blocking=False):
+            self._poster.close()
+            self._posting.release()
 
     def _listen(self, path: str) -> Iterator[Update]:
         """The updates of one connection."""
-        with self._connected() as connection:
-            headers = self._headers | {"Accept": "text/event-stream"}
-            connection.request("GET", self._prefix + path, headers=headers)
-            self._watching = connection.sock
-            # A close that came before there was a socket to shut down is seen here.
-            if self._closed.is_set():
-                return
-            response = connection.getresponse()
-            if response.status != 200:
-                raise self._problem(response)
-            yield Update("", b"")
-            yield from _updates(response)
-
-    def _post(self, path: str, body: bytes) -> None:
-        with self._connected() as connection:
-            headers = self._headers | {"Content-Type": "application/json"}
-            connection.request("POST", self._prefix + path, body, headers)
-            response = connection.getresponse()
-            if response.status >= 300:
-                raise self._problem(response)
-            response.read()
-
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[http.client.HTTPConnection]:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=self._heartbeat)
+        connection = self._connection()
         try:
-            yield connection
-        except (OSError, http.client.HTTPException) as error:
-            reason = str(error) or type(error).__name__
-            raise Unreachable(f"{self._server} does not answer: {reason}") from None
+            with self._reaching():
+                headers = self._headers | {"Accept": "text/event-stream"}
+                connection.request("GET", self._prefix + path, headers=headers)
+                self._watching = connection.sock
+                # A close that came before there was a socket to shut down is seen here.
+                if self._closed.is_set():
+                    return
+                response = connection.getresponse()
+                if response.status != 200:
+                    raise self._problem(response)
+                yield Update("", b"")
+                yield from _updates(response)
         finally:
             self._watching = None
             connection.close()
 
+    def _post(self, path: str, body: bytes) -> None:
+        """Post on a connection that is kept from one time to the next."""
+        with self._posting, self._reaching():
+            kept = self._poster.sock is not None
+            try:
+                response = self._exchange(path, body)
+            except _BROKEN:
+                if not kept:
+                    raise
+                # The server may have closed it meanwhile. To hear a thing twice does no harm.
+                response = self._exchange(path, body)
+            if response.status >= 300:
+                raise self._problem(response)
+            response.read()
+
+    def _exchange(self, path: str, body: bytes) -> http.client.HTTPResponse:
+        try:
+            headers = self._headers | {"Content-Type": "application/json"}
+            self._poster.request("POST", self._prefix + path, body, headers)
+            return self._poster.getresponse()
+        except _BROKEN:
+            self._poster.close()
+            raise
+
+    def _connection(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        return kind(self._host, self._port, timeout=self._heartbeat)
+
+    @contextlib.contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except _BROKEN as error:
+            reason = str(error) or type(error).__name__
+            raise Unreachable(f"{self._server} does not answer: {reason}") from None
+
     def _problem(self, response: http.client.HTTPResponse) -> HeadwayError:
-        body = response.read(64 * 1024)
+        body = response.read(_MAX_LINE)
         try:
             sentence = msgspec.json.decode(body, type=_Problem).sentence
         except (msgspec.MsgspecError, UnicodeDecodeError):

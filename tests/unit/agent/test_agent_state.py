@@ -1,6 +1,7 @@
 """The state file: whole, durable, and never believed when it cannot be understood."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,12 @@ def test_state_and_switch_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     sync, rename = os.fsync, os.rename
 
     def synced(handle: int) -> None:
-        steps.append("directory" if os.path.isdir(f"/proc/self/fd/{handle}") else "file")
+        steps.append("directory" if Path(f"/proc/self/fd/{handle}").is_dir() else "file")
         sync(handle)
 
-    def renamed(*names: str, **rest: int) -> None:
+    def renamed(old: str, new: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
         steps.append("rename")
-        rename(*names, **rest)
+        rename(old, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
     memory = Memory(tmp_path)
     monkeypatch.setattr(os, "fsync", synced)
@@ -101,4 +102,26 @@ def test_current_always_leads_somewhere(tmp_path: Path) -> None:
         assert hot(tmp_path) == slot
     (tmp_path / ".current.new").symlink_to("left by a crash")
     switch(tmp_path, "3")
-    assert os.readlink(tmp_path / "current") == "slots/3"
+    assert (tmp_path / "current").readlink() == Path("slots/3")
+
+
+def test_nobody_ever_finds_current_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    switch(tmp_path, "1")
+    missing: list[OSError] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            try:
+                (tmp_path / "current").readlink()
+            except OSError as error:
+                missing.append(error)
+
+    onlooker = threading.Thread(target=look)
+    onlooker.start()
+    for number in range(2000):
+        switch(tmp_path, str(1 + number % 3))
+    stop.set()
+    onlooker.join()
+    assert missing == []

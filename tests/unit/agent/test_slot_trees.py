@@ -52,9 +52,7 @@ def test_a_slot_equals_one_made_from_scratch(old: Tree, new: Tree, known: bool) 
 
 @settings(max_examples=40, deadline=None)
 @given(trees(), trees(), st.data())
-def test_what_is_unknown_or_changed_is_put_right(
-    old: Tree, new: Tree, data: st.DataObject
-) -> None:
+def test_what_is_unknown_or_changed_is_put_right(old: Tree, new: Tree, data: st.DataObject) -> None:
     after = manifest(new)
     with workplace() as (slot, content):
         tree.apply(slot, None, manifest(old), content, nothing)
@@ -139,6 +137,16 @@ def test_a_content_that_does_not_hold_leaves_nothing() -> None:
         store = slot.parent / "store"
         assert not list((store / "incoming").iterdir())
         assert not list(store.rglob(digest("whole")))
+
+
+def test_linking_twice_leaves_no_spare_name() -> None:
+    with workplace() as (slot, content):
+        entry = manifest(files(f="one")).entries[0]
+        handle = os.open(slot, os.O_RDONLY)
+        for _ in range(2):
+            content.link(entry, "f", handle)
+        os.close(handle)
+        assert not list((slot.parent / "store" / "incoming").iterdir())
 
 
 def test_content_without_a_slot_is_collected() -> None:

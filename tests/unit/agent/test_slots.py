@@ -33,7 +33,7 @@ class Bench:
             manifest, lambda wanted, save: self.shelf.fetch("web", build, wanted, save), quiet
         )
         hook = (lambda tree: (tree / "made").write_text("hook")) if hooked else None
-        return self.slots.prepare(described, manifest, set(), hook, quiet)  # type: ignore[arg-type]
+        return self.slots.prepare(described, manifest, set(), hook, quiet)
 
     def text(self, slot: str) -> str:
         return (self.slots.path(slot) / "f").read_text()

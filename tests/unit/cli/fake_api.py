@@ -23,6 +23,7 @@ class Asked:
     query: dict[str, list[str]]
     token: str
     body: bytes
+    last_event_id: str | None
 
 
 @dataclass
@@ -58,12 +59,14 @@ def serving() -> Iterator[FakeApi]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def handle_any(self) -> None:
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            asked = Asked(self.command, url.path, parse_qs(url.query), token, body)
+            last = self.headers.get("Last-Event-ID")
+            asked = Asked(self.command, url.path, parse_qs(url.query), token, body, last)
             status, content = api.answer(asked)
             self.send_response(status)
             stream = content.startswith((b"id:", b"event:", b":"))

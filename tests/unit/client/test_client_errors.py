@@ -93,7 +93,16 @@ def test_a_lost_answer_to_a_change_warns_that_it_may_have_been_done() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "server", "ftp://server", "http://", "http://[", "http://s:x", "http://me:secret@server", "http://s/?q"],
+    [
+        "",
+        "server",
+        "ftp://server",
+        "http://",
+        "http://[",
+        "http://s:x",
+        "http://me:secret@server",
+        "http://s/?q",
+    ],
 )
 def test_an_address_that_is_none_is_refused_without_showing_a_secret(url: str) -> None:
     with pytest.raises(InvalidInput, match="http://host:port") as caught:

@@ -139,7 +139,16 @@ async def test_what_does_not_exist_is_a_problem(app: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=-1", "limit=x", "limit=99999", "after=-1", "after=x"]
+    "query",
+    [
+        "limit=0",
+        "limit=-1",
+        "limit=x",
+        "limit=99999",
+        "after=-1",
+        "after=x",
+        "after=99999999999999999999",
+    ],
 )
 async def test_a_query_out_of_bounds_is_a_problem(app: Web, query: str) -> None:
     problem(await app(V, "GET", f"/v1/journal?{query}"), 400, "invalid")

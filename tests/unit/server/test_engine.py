@@ -8,9 +8,11 @@ import pytest
 
 from headway.core.journal import fold
 from headway.errors import NotFound, Refused, StaleView, Unavailable
-from headway.model.plan import AppConfig, SmokeCheck
+from headway.model.plan import Action, AppConfig, Checks, SmokeCheck
+from headway.model.report import Report
 from headway.model.rollout import Phase, Rollout
 from headway.model.signal import NodeHold, signal_key
+from headway.model.verdict import Outcome, Verdict
 from headway.model.views import ActionRequest, DeployRequest
 from headway.server.database import holds, journal, outbox, rollouts
 from headway.server.plane import ControlPlane
@@ -177,8 +179,28 @@ async def test_a_failed_node_pauses_and_is_named(herd: Herd) -> None:
     await act(herd, rollout, "resume")
     await herd.settle()
     assert (await state_of(herd, rollout)).phase is Phase.WAITING
-    kinds = {e.kind for e in await herd.plane.database.read(lambda c: journal.entries(c, limit=99))}
-    assert "alert" in kinds
+
+
+class Alarmed:
+    """A guard that has one thing to say."""
+
+    def ingest(self, report: Report, tier: str, now: float) -> None: ...
+
+    def forget(self, app: str, node: str) -> None: ...
+
+    def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
+        return (Verdict("errors", Outcome.FAIL, "errors are up", Action.ALERT),)
+
+
+async def test_an_alert_is_journaled_once(herd: Herd) -> None:
+    herd.plane.engine._judge = Alarmed()
+    plan = (msgspec.structs.replace(PLAN[0], checks=Checks.WATCH), *PLAN[1:])
+    await set_up(herd.plane, AppConfig(name="web", plans={"default": plan}))
+    await deploy(herd, OLD)
+    await herd.settle()
+    entries = await herd.plane.database.read(lambda c: journal.entries(c, limit=99))
+    assert [entry.why for entry in entries if entry.kind == "alert"] == ["errors are up"]
+    assert await herd.plane.database.read(outbox.pending) == ()
 
 
 async def test_the_smoke_test_decides(herd: Herd) -> None:

@@ -110,7 +110,6 @@ class HttpStorage:
                 "Content-Type": "application/octet-stream",
             }
             while True:
-                body.seek(0)
                 with (
                     patience.tried(self._host, path),
                     self._answer("PUT", path, headers, body) as answer,

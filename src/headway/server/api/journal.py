@@ -10,7 +10,9 @@ from headway.server.api.given import Filter, Limit, Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import journal
 
-After = Annotated[int | None, QueryParameter(ge=0, description="Only what has a higher number")]
+After = Annotated[
+    int | None, QueryParameter(ge=0, le=2**53, description="Only what has a higher number")
+]
 
 
 @get("/v1/journal", opt={"role": Rule.VIEWER}, summary="What was decided, by whom and why")

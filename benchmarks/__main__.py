@@ -1,0 +1,10 @@
+"""Runs every benchmark, one after another."""
+
+import subprocess
+import sys
+
+BENCHMARKS = ("benchmarks.decide",)
+
+for name in BENCHMARKS:
+    print(f"== {name}", flush=True)
+    subprocess.run([sys.executable, "-m", name], check=True)

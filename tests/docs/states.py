@@ -1,0 +1,58 @@
+"""The rollout's state diagram and its tables, made from ``headway.core.rollout.TABLE``."""
+
+import ast
+import inspect
+import itertools
+import textwrap
+
+from headway.core.rollout import TABLE
+from headway.model.rollout import LIVE, Observed, Phase, SmokeTested
+
+
+def diagram() -> str:
+    """A mermaid state diagram: what the machine does, and what people do."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {Phase.ROLLING}"]
+    for phase, events in TABLE.items():
+        targets: dict[Phase, list[str]] = {}
+        for event, reached in events.items():
+            if event is SmokeTested:
+                continue
+            label = "(headway)" if event is Observed else event.__name__.lower()
+            for target in reached - {phase}:
+                targets.setdefault(target, []).append(label)
+        for target, labels in sorted(targets.items()):
+            lines.append(f"    {phase} --> {target} : {', '.join(sorted(labels))}")
+        if phase not in LIVE and phase is not Phase.SUCCEEDED:
+            lines.append(f"    {phase} --> [*]")
+    return "\n".join([*lines, "```"])
+
+
+def phases() -> str:
+    """Every phase with its meaning, and what a person can do in it."""
+    rows = ["| phase | meaning | a person can |", "|---|---|---|"]
+    meanings = _member_docs(Phase)
+    for phase in Phase:
+        can = sorted(e.__name__.lower() for e in TABLE[phase] if e not in (Observed, SmokeTested))
+        rows.append(f"| `{phase}` | {meanings[phase.name]} | {', '.join(can) or '–'} |")
+    return "\n".join(rows)
+
+
+def events() -> str:
+    """Every event with its meaning and where it is accepted."""
+    rows = ["| event | meaning | accepted while |", "|---|---|---|"]
+    kinds = dict.fromkeys(event for events in TABLE.values() for event in events)
+    for event in sorted(kinds, key=lambda kind: kind.__name__):
+        where = ", ".join(f"`{phase}`" for phase in Phase if event in TABLE[phase])
+        rows.append(f"| {event.__name__} | {inspect.getdoc(event)} | {where} |")
+    return "\n".join(rows)
+
+
+def _member_docs(enum: type) -> dict[str, str]:
+    """The string under each member of an enum, from the module's source."""
+    source = textwrap.dedent(inspect.getsource(enum))
+    body = ast.parse(source).body[0].body
+    return {
+        node.targets[0].id: " ".join(following.value.value.split())
+        for node, following in itertools.pairwise(body)
+        if isinstance(node, ast.Assign) and isinstance(following, ast.Expr)
+    }

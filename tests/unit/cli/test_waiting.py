@@ -1,0 +1,129 @@
+"""Staying with a rollout: what is shown on the way, and the exit code at the end."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from tests.unit.cli import examples
+from tests.unit.cli.examples import THEN
+from tests.unit.cli.fake_api import FakeApi
+
+from headway.cli import watching
+from headway.errors import Denied, Unreachable
+from headway.model.rollout import Phase
+
+
+@pytest.fixture(autouse=True)
+def at_once(headway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folding, and a clock in which looking takes its time and none of ours."""
+    monkeypatch.delenv("COLUMNS")
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += 10 * seconds
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: now[0], time=lambda: THEN)
+    monkeypatch.setattr(watching, "time", clock)
+
+
+def going(api: FakeApi, *later: Any) -> None:
+    api.on("POST", "/v1/apps/web/rollouts", examples.view(Phase.ROLLING, "it begins"))
+    api.on("GET", "/v1/rollouts/r17", *later)
+
+
+def test_a_rollout_that_succeeds_is_exit_code_0(headway: Any, api: FakeApi) -> None:
+    soaking = examples.view(Phase.SOAKING)
+    going(api, soaking, soaking, examples.view(Phase.SUCCEEDED, "every step is green"))
+    ended = headway("deploy", "web", "a1b2c3", "--wait")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        "web a1b2c3d4e5f6: step 5 of 8, production 25%: rolling: it begins",
+        "web a1b2c3d4e5f6: step 5 of 8, production 25%: soaking: all of the step has attested",
+        "web a1b2c3d4e5f6: succeeded: every step is green",
+    ]
+
+
+@pytest.mark.parametrize("phase", [Phase.REVERTED, Phase.ABORTED, Phase.SUPERSEDED])
+def test_one_that_ends_otherwise_is_exit_code_10_with_the_reason(
+    headway: Any, api: FakeApi, phase: Phase
+) -> None:
+    going(api, examples.view(phase, "errors is 38% of 911 requests"))
+    ended = headway("deploy", "web", "a1b2c3", "--wait")
+    assert ended.code == 10
+    assert ended.err == f"headway: the rollout of web was {phase}: errors is 38% of 911 requests\n"
+
+
+def test_in_json_each_new_view_is_a_line_and_the_failure_a_problem(
+    headway: Any, api: FakeApi
+) -> None:
+    rolling = examples.view(Phase.ROLLING, "it begins")
+    more = replace(rolling, tiers=rolling.tiers[:1])
+    going(api, rolling, more, more, examples.view(Phase.REVERTED, "bad"))
+    ended = headway("deploy", "web", "a1b2c3", "--wait", "--json")
+    views = [json.loads(line) for line in ended.out.splitlines()]
+    assert [(view["rollout"]["phase"], len(view["tiers"])) for view in views] == [
+        ("rolling", 4),
+        ("rolling", 1),
+        ("reverted", 4),
+    ]
+    assert json.loads(ended.err)["code"] == "rollout_failed"
+
+
+def test_a_time_out_ends_the_waiting_and_not_the_rollout(headway: Any, api: FakeApi) -> None:
+    going(api, examples.view(Phase.PAUSED, "two nodes failed"))
+    ended = headway("deploy", "web", "a1b2c3", "--timeout", "30s")
+    assert ended.code == 10
+    assert ended.err == (
+        "headway: still paused after 30 s: two nodes failed; the rollout goes on, "
+        "`headway rollout status r17` shows it\n"
+    )
+    assert {asked.method for asked in api.asked if "r17" in asked.path} == {"GET"}
+
+
+def test_a_control_plane_that_comes_back_is_waited_for(headway: Any, api: FakeApi) -> None:
+    gone = Unreachable("it restarts")
+    going(api, gone, gone, examples.view(Phase.SUCCEEDED, "every step is green"))
+    ended = headway("deploy", "web", "a1b2c3", "--wait")
+    assert (ended.code, ended.err) == (0, "it restarts\n")
+
+
+def test_one_that_stays_away_is_given_up(headway: Any, api: FakeApi) -> None:
+    going(api, Unreachable("it is gone"))
+    ended = headway("deploy", "web", "a1b2c3", "--wait")
+    assert (ended.code, ended.err) == (6, "it is gone\nheadway: it is gone\n")
+
+
+def test_a_token_that_was_revoked_meanwhile_ends_the_waiting(headway: Any, api: FakeApi) -> None:
+    going(api, Denied("your token is gone"))
+    assert headway("deploy", "web", "a1b2c3", "--wait").code == 5
+
+
+def test_watching_ends_with_the_rollout_and_judges_nothing(headway: Any, api: FakeApi) -> None:
+    api.on("GET", "/v1/apps/web", examples.APP)
+    going(api, examples.view(Phase.REVERTING, "bad"), examples.view(Phase.REVERTED, "bad"))
+    ended = headway("rollout", "status", "web", "--watch")
+    assert ended.code == 0
+    assert ended.out.splitlines()[-1] == "web a1b2c3d4e5f6: reverted: bad"
+
+
+def test_on_a_terminal_it_is_redrawn_in_place(
+    headway: Any, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    api.on("GET", "/v1/apps/web", examples.APP)
+    going(
+        api,
+        examples.view(Phase.ROLLING, "it begins"),
+        Unreachable("it restarts"),
+        examples.view(Phase.SUCCEEDED, "every step is green"),
+    )
+    ended = headway("rollout", "status", "web", "--watch")
+    assert ended.code == 0
+    frames = ended.out.split("\x1b[1A")
+    assert len(frames) > 10
+    assert "it restarts" in ended.out
+    assert "every step is green" in frames[-1]
+    assert "it restarts" not in frames[-1]

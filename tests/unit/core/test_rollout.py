@@ -1,0 +1,350 @@
+"""The rollout's rules one by one, each with the sentence that people see."""
+
+import pytest
+from msgspec import structs
+
+from headway.core import rollout
+from headway.core.next_step import next_action
+from headway.errors import Refused
+from headway.model.hold import Hold, Scope
+from headway.model.plan import Action, AppConfig, Checks, Gate, Step
+from headway.model.rollout import (
+    Abort,
+    Advance,
+    Alert,
+    FleetView,
+    NodeState,
+    NodeView,
+    Observed,
+    Pause,
+    Phase,
+    PlaceHold,
+    Resume,
+    Retry,
+    Revert,
+    Rollout,
+    RunSmoke,
+    SmokeTested,
+    Supersede,
+    WriteSignal,
+)
+from headway.model.verdict import Outcome, Verdict
+
+BASE, TARGET, OLDER = "b" * 64, "a" * 64, "c" * 64
+HOLD = Hold("h", Scope.APP, "web", "bob", "database upgrade", 0.0)
+
+
+class Story:
+    """A rollout, told event by event, over a fleet that does what the signal says at once."""
+
+    def __init__(self, *steps: Step, base: str | None = BASE, size: int = 4, **facts: object):
+        self.now = 0.0
+        self.odd: dict[str, NodeState] = {}
+        self.size = size
+        self.plan = steps or (Step("canary", soak=10), Step("production", soak=10))
+        self.app = AppConfig("web", plans={"default": self.plan}, metrics=())
+        self.app = structs.replace(self.app, **facts)
+        self.effects: list[object] = []
+        self.state: Rollout | None = None
+        self.take(self.start(base=base))
+
+    def start(self, base: str | None = BASE, **facts: object) -> rollout.Decision:
+        given = {
+            "id": "r1",
+            "app": self.app,
+            "plan_name": "default",
+            "base": base,
+            "target": TARGET,
+            "by": "alice",
+            "reason": "",
+            "epoch": 10,
+            "fleet": self.fleet(),
+            "holds": (),
+            "now": self.now,
+        }
+        return rollout.start(**(given | facts))  # type: ignore[arg-type]
+
+    def fleet(self) -> FleetView:
+        tiers = {}
+        for tier in dict.fromkeys(step.tier for step in self.plan):
+            front = self.state.fractions.get(tier, 0.0) if self.state else 0.0
+            tiers[tier] = tuple(
+                NodeView(
+                    node=(name := f"{tier}-{i}"),
+                    zone="east",
+                    position=i / self.size,
+                    state=self.odd.get(name, NodeState.DONE),
+                    running=TARGET if i / self.size < front else BASE,
+                )
+                for i in range(self.size)
+            )
+        return FleetView(tiers)
+
+    def take(self, decision: rollout.Decision) -> None:
+        self.state = decision.state
+        self.why = decision.why
+        self.effects = list(decision.effects)
+
+    def send(self, event: rollout.Event) -> Phase:
+        self.take(rollout.decide(self.state, event, self.now))
+        return self.state.phase
+
+    def look(self, dt: float = 0.0, *verdicts: Verdict, holds: tuple[Hold, ...] = ()) -> Phase:
+        self.now += dt
+        return self.send(Observed(self.fleet(), verdicts, holds))
+
+    def until(self, phase: Phase, step: int | None = None, dt: float = 1.0) -> None:
+        for _ in range(200):
+            if self.state.phase is phase and (step is None or self.state.step == step):
+                return
+            self.look(dt)
+        raise AssertionError(f"never {phase}, but {self.state.phase}: {self.why}")
+
+    def refuses(self, event: rollout.Event, sentence: str) -> None:
+        before = self.state
+        with pytest.raises(Refused, match=sentence):
+            rollout.decide(before, event, self.now)
+
+
+def fail(action: Action = Action.REVERT) -> Verdict:
+    return Verdict("errors", Outcome.FAIL, "errors on canary 30 %, above 2 %", action)
+
+
+def silent() -> Verdict:
+    return Verdict("errors", Outcome.NO_DATA, "errors: nothing yet")
+
+
+def test_a_rollout_walks_its_plan_to_the_end() -> None:
+    story = Story()
+    assert story.state.epoch == 11
+    (signal,) = (e.signal for e in story.effects if isinstance(e, WriteSignal))
+    assert signal.prepare
+    assert signal.fractions == {}
+    assert signal.turned == 11
+    story.until(Phase.SUCCEEDED)
+    assert story.state.fractions == {"canary": 1.0, "production": 1.0}
+    assert story.why == f"{TARGET[:12]} is live on every node"
+
+
+def test_the_wave_rises_by_no_more_than_the_concurrency() -> None:
+    story = Story(Step("production", concurrency=1), size=4)
+    fronts = []
+    while story.state.phase is Phase.ROLLING:
+        story.odd = {}
+        story.look()
+        front = story.state.fractions.get("production", 0.0)
+        if front not in fronts:
+            fronts.append(front)
+            story.odd = {f"production-{len(fronts) - 1}": NodeState.MOVING}
+            story.look()
+            assert story.state.fractions["production"] == front
+    assert fronts == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_manual_gate_waits_for_a_person() -> None:
+    story = Story(Step("canary", soak=0), Step("production", soak=0, gate=Gate.MANUAL))
+    story.until(Phase.WAITING)
+    assert "production 100 % waits for a person" in story.why
+    assert next_action(story.state, story.fleet(), (), (), story.now)[0] == "advance"
+    assert story.look(9999) is Phase.WAITING
+    assert story.send(Advance("alice", story.fleet())) is Phase.ROLLING
+    assert story.why == "alice begins production 100 %"
+
+
+def test_an_assisted_gate_opens_by_itself_unless_somebody_pauses() -> None:
+    story = Story(Step("canary", soak=0), Step("production", soak=0, gate=Gate.ASSISTED, notice=30))
+    story.until(Phase.WAITING)
+    assert story.look(29) is Phase.WAITING
+    assert story.look(2) is Phase.ROLLING
+    assert "nobody objected" in story.why
+
+
+def test_a_step_that_is_not_green_does_not_advance() -> None:
+    story = Story(Step("canary", soak=0), Step("production", gate=Gate.MANUAL))
+    story.refuses(Advance("alice", story.fleet()), "canary 100 % is still rolling")
+    story.until(Phase.WAITING)
+    story.odd = {"canary-1": NodeState.UNKNOWN}
+    story.refuses(Advance("alice", story.fleet()), "not green any more: waiting for canary-1")
+
+
+def test_an_unknown_node_blocks_green_and_is_named_at_the_deadline() -> None:
+    story = Story(Step("canary", soak=0, deadline=100))
+    story.odd = {"canary-2": NodeState.UNKNOWN}
+    for _ in range(50):
+        story.look(1)
+    assert story.state.phase is Phase.ROLLING
+    assert "waiting for canary-2" in story.why
+    assert story.look(60) is Phase.PAUSED
+    assert "canary-2" in story.why
+    story.send(Resume("alice"))
+    for _ in range(10):
+        assert story.look(60) is Phase.ROLLING, "overruled, but never green"
+    story.odd = {}
+    story.until(Phase.SUCCEEDED)
+
+
+def test_failed_nodes_beyond_the_budget_pause_and_one_more_pauses_again() -> None:
+    story = Story(Step("canary", soak=50, max_failed=1, concurrency="100%"))
+    story.look()
+    story.odd = {"canary-0": NodeState.FAILED}
+    story.look(1)
+    assert story.state.phase is not Phase.PAUSED
+    story.odd["canary-1"] = NodeState.FAILED
+    assert story.look(1) is Phase.PAUSED
+    assert "2 of 4 nodes of canary 100 % failed" in story.why
+    story.send(Resume("alice", "they are being repaired"))
+    assert "overrules nodes:2" in story.why
+    assert story.look(1) is not Phase.PAUSED
+    story.odd["canary-2"] = NodeState.FAILED
+    assert story.look(1) is Phase.PAUSED
+
+
+def test_retry_lets_failed_nodes_try_again_within_the_concurrency() -> None:
+    story = Story(Step("canary", soak=0, max_failed=4, concurrency=1), size=4)
+    story.until(Phase.SOAKING, dt=0.0)
+    story.odd = {"canary-0": NodeState.FAILED, "canary-3": NodeState.FAILED}
+    assert story.send(Retry("alice")) is Phase.ROLLING
+    assert story.state.attempt == 2
+    assert story.state.retry == {"canary": 0.0}
+    story.look()
+    assert story.state.retry == {"canary": 0.75}, "one at a time"
+
+
+def test_a_failing_metric_reverts_holds_and_alerts() -> None:
+    story = Story()
+    story.until(Phase.SOAKING)
+    assert story.look(1, fail()) is Phase.REVERTING
+    assert "errors on canary 30 %" in story.why
+    assert "by headway" in story.why
+    (hold,) = (e.hold for e in story.effects if isinstance(e, PlaceHold))
+    assert hold.on == "web"
+    (signal,) = (e.signal for e in story.effects if isinstance(e, WriteSignal))
+    assert signal.fractions == {}
+    assert signal.turned == signal.epoch
+    assert not signal.prepare
+    assert story.look(1) is Phase.REVERTED
+
+
+def test_a_metric_may_ask_for_a_pause_or_only_an_alert() -> None:
+    story = Story()
+    story.until(Phase.SOAKING)
+    assert story.look(1, fail(Action.ALERT)) is Phase.SOAKING
+    assert [type(effect) for effect in story.effects] == [Alert]
+    story.look(1, fail(Action.ALERT))
+    assert story.effects == [], "once"
+    assert story.look(1, fail(Action.PAUSE)) is Phase.PAUSED
+
+
+def test_without_a_base_there_is_nothing_to_revert_to() -> None:
+    story = Story(base=None)
+    story.refuses(Revert("alice", "odd"), "no earlier build")
+    story.until(Phase.SOAKING)
+    assert story.look(1, fail()) is Phase.PAUSED
+
+
+def test_no_data_waits_then_pauses_and_never_passes() -> None:
+    story = Story(
+        Step("canary", soak=10, patience=20), Step("production"), metrics=AppConfig("web").metrics
+    )
+    story.until(Phase.SOAKING)
+    assert story.look(15, silent()) is Phase.SOAKING
+    assert story.why == "waiting for data on errors"
+    assert story.look(20, silent()) is Phase.PAUSED
+    assert "no data on errors" in story.why
+    story.send(Resume("alice", "night, no traffic"))
+    story.look(11, silent())
+    assert story.state.step == 1
+
+
+def test_a_step_that_only_watches_does_not_need_data() -> None:
+    story = Story(Step("canary", soak=0, checks=Checks.WATCH), metrics=AppConfig("web").metrics)
+    story.until(Phase.SUCCEEDED)
+
+
+def test_the_smoke_test_runs_once_the_nodes_have_attested() -> None:
+    story = Story(Step("staging", soak=0, smoke=True), Step("production"))
+    story.until(Phase.SOAKING)
+    assert [e for e in story.effects if isinstance(e, RunSmoke)] == [RunSmoke("r1", 0)]
+    assert story.look(99) is Phase.SOAKING
+    story.send(SmokeTested(0, False, "GET / answered 500"))
+    assert story.look(1) is Phase.PAUSED
+    assert "smoke test of staging failed: GET / answered 500" in story.why
+    story.send(Resume("alice"))
+    story.look(1)
+    assert story.state.step == 1
+
+
+def test_a_hold_stops_the_wave_and_the_gates_but_never_a_revert() -> None:
+    story = Story()
+    story.look()
+    front = story.state.fractions
+    story.odd = {}
+    story.look(1, holds=(HOLD,))
+    assert story.state.fractions == front
+    assert story.why == "web is held by bob: database upgrade"
+    assert story.send(Revert("alice", "odd")) is Phase.REVERTING
+    with pytest.raises(Refused, match="web is held by bob: database upgrade"):
+        Story().start(holds=(HOLD,))
+
+
+def test_pausing_twice_is_harmless_and_resuming_carries_on() -> None:
+    story = Story()
+    story.until(Phase.SOAKING)
+    story.send(Pause("alice", "a look"))
+    paused = story.state
+    assert story.send(Pause("bob", "me too")) is Phase.PAUSED
+    assert story.state == paused
+    assert story.look(9999, fail()) is Phase.PAUSED, "only a person ends a pause"
+    assert story.send(Resume("alice")) is Phase.SOAKING
+    story.refuses(Resume("alice"), "not paused|still soaking")
+
+
+def test_a_revert_by_its_own_concurrency_falls_step_by_step() -> None:
+    story = Story(Step("production", soak=0, concurrency="100%"), revert_concurrency=1)
+    story.until(Phase.SUCCEEDED)
+    story.send(Revert("alice", "odd"))
+    fronts = [story.state.fractions.get("production")]
+    story.look()
+    fronts.append(story.state.fractions.get("production"))
+    assert fronts == [1.0, 0.75]
+
+
+def test_a_live_build_can_be_reverted_after_the_end() -> None:
+    story = Story()
+    story.until(Phase.SUCCEEDED)
+    assert story.send(Revert("alice", "slow pages")) is Phase.REVERTING
+    assert story.look(1) is Phase.REVERTED
+
+
+def test_what_an_aborted_rollout_left_stays_until_reached() -> None:
+    story = Story(Step("production", soak=0, share=0.5), Step("production", gate=Gate.MANUAL))
+    story.until(Phase.WAITING)
+    story.send(Abort("alice", "lunch"))
+    left = story.state
+    assert left.phase is Phase.ABORTED
+    again = story.start(target=OLDER, epoch=left.epoch, predecessor=left).state
+    assert again.layer.build == TARGET
+    assert again.layer.fractions == {"production": 0.5}
+    unfinished = structs.replace(again, fractions={"production": 0.1}, phase=Phase.ABORTED)
+    with pytest.raises(Refused, match="two unfinished rollouts"):
+        story.start(target=BASE, epoch=99, predecessor=unfinished)
+
+
+def test_an_ended_rollout_refuses_everything_with_its_reason() -> None:
+    story = Story()
+    story.send(Supersede("bob", "r2"))
+    for event in (Pause("a", "b"), Resume("a"), Revert("a", "b"), Abort("a", "b"), Retry("a")):
+        story.refuses(event, "has ended")
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"target": BASE}, "is live already"),
+        ({"plan_name": "fast"}, 'no plan "fast"'),
+        ({"fleet": FleetView()}, "no node is enrolled"),
+    ],
+)
+def test_a_start_that_makes_no_sense_is_refused(facts, sentence) -> None:
+    with pytest.raises(Refused, match=sentence):
+        Story().start(**facts)
