@@ -26,7 +26,7 @@ SWITCHES = (
     "--remote-debugging-pipe",
 )
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 class Page:

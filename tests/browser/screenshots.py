@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.browser.chromium import Page, chromium
 
 VIEWS = (
-    ("cockpit", 1440, 1000, "light"),
-    ("cockpit-dark", 1440, 1000, "dark"),
+    ("cockpit", 1280, 860, "light"),
+    ("cockpit-dark", 1280, 860, "dark"),
     ("cockpit-tablet", 820, 1180, "light"),
     ("cockpit-phone", 390, 844, "light"),
 )

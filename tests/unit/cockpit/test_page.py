@@ -66,6 +66,7 @@ def test_a_reverted_rollout_says_why_and_leads_on_to_its_hold() -> None:
     assert page.actions.command == "headway hold lift revert-webapp-41"
     assert page.actions.hurting == ()
     assert page.alarms == (), "what is over is not on fire"
+    assert page.calm == "78 nodes heard from, none failed", "nor is a failed metric within bounds"
     assert [hold.on for hold in page.holds] == ["webapp"]
 
 

@@ -335,7 +335,8 @@ def _line(facts: Facts, node: NodeStatus) -> NodeLine:
 def _calm(facts: Facts) -> str:
     if not facts.nodes:
         return "No node is enrolled yet"
-    verdicts = facts.rollout.rollout.verdicts if facts.rollout else ()
+    state = facts.rollout.rollout if facts.rollout else None
+    verdicts = state.verdicts if state and state.phase in LIVE else ()
     metrics = f", {count(len(verdicts), 'metric')} within bounds" if verdicts else ""
     return f"{count(len(facts.nodes), 'node')} heard from, none failed{metrics}"
 
