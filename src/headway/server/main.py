@@ -21,6 +21,7 @@ from headway.model.access import Role
 from headway.server import premises
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.cockpit.routes import cockpit
 from headway.server.config import ServerConfig
 from headway.server.database import tokens
 from headway.server.database.connection import Database
@@ -71,7 +72,7 @@ class _Server(uvicorn.Server):
     def __init__(self, plane: ControlPlane) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(plane),
+                create_app(plane, (cockpit(plane),)),
                 loop="none",
                 lifespan="off",
                 access_log=False,

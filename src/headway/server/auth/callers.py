@@ -40,7 +40,10 @@ class Callers:
 
     def identify(self, secret: str) -> Identity:
         """Whose secret this is. Raises Unauthenticated."""
-        hashed = fingerprint(secret)
+        return self.recall(fingerprint(secret))
+
+    def recall(self, hashed: str) -> Identity:
+        """Whose secret has this fingerprint. Raises Unauthenticated."""
         token = self._tokens.get(hashed)
         if token is None or not hmac.compare_digest(token.hash, hashed):
             raise Unauthenticated("the token is not valid; ask an admin for another one")

@@ -10,10 +10,13 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute, WebSocketRoute
 
 from headway.errors import Denied
-from headway.model.access import Role
+from headway.model.access import Identity, Role
 from headway.server.auth.callers import Callers, bearer
 
 OPTION = "role"
+
+IDENTIFY = "identify"
+"""The option of routes whose callers are known by something other than a bearer token."""
 
 
 class Rule(Enum):
@@ -34,12 +37,18 @@ def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     rule: Rule = handler.opt[OPTION]
     if rule is Rule.PUBLIC:
         return
-    callers: Callers = connection.app.state.plane.callers
-    caller = callers.identify(bearer(connection))
+    identify = handler.opt.get(IDENTIFY, by_bearer)
+    caller: Identity = identify(connection)
     if caller.role not in rule.value:
         wanted = " or ".join(sorted(rule.value))
         raise Denied(f"{caller.name} is a {caller.role}; this takes a {wanted}")
     connection.scope["user"] = caller
+
+
+def by_bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> Identity:
+    """The caller, by the token in the Authorization header. Raises Unauthenticated."""
+    callers: Callers = connection.app.state.plane.callers
+    return callers.identify(bearer(connection))
 
 
 def check_rules(app: Litestar) -> None:

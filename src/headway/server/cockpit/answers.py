@@ -1,0 +1,30 @@
+"""The cockpit's responses, each with the headers that keep a page to itself."""
+
+from litestar import Response
+from litestar.datastructures import Cookie
+
+PROTECTION = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def page(html: str, status: int = 200, cookies: tuple[Cookie, ...] = ()) -> Response[str]:
+    """A page that nobody stores."""
+    headers = {**PROTECTION, "Cache-Control": "no-store"}
+    return Response(
+        html, status_code=status, headers=headers, media_type="text/html", cookies=[*cookies]
+    )
+
+
+def elsewhere(path: str, cookies: tuple[Cookie, ...] = ()) -> Response[str]:
+    """Send the reader to a page of this site, whatever the method was."""
+    headers = {**PROTECTION, "Cache-Control": "no-store", "Location": path}
+    return Response(
+        "", status_code=303, headers=headers, media_type="text/html", cookies=[*cookies]
+    )

@@ -1,0 +1,30 @@
+"""What an app's page is made from."""
+
+from msgspec import Struct
+
+from headway.model.build import Build
+from headway.model.hold import Hold
+from headway.model.journal import JournalEntry
+from headway.model.names import BuildId
+from headway.model.views import NodeStatus, RolloutView
+
+
+class Facts(Struct, frozen=True):
+    """An app at the moment ``now``.
+
+    ``live_since`` is when the rollout that brought ``live`` ended. ``begun`` is the sentence with
+    which the latest rollout began: who started it and why. ``journal`` is oldest first; ``why``
+    says what the app waits for.
+    """
+
+    app: str
+    now: float
+    live: BuildId | None = None
+    live_since: float | None = None
+    rollout: RolloutView | None = None
+    begun: str = ""
+    builds: dict[BuildId, Build] = {}
+    nodes: tuple[NodeStatus, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    journal: tuple[JournalEntry, ...] = ()
+    why: tuple[str, ...] = ()

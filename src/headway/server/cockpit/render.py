@@ -1,0 +1,53 @@
+"""Turns pages into HTML: whole for a first look, region by region for those who stay."""
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from headway.server.cockpit import words
+from headway.server.cockpit.assets import address
+from headway.server.cockpit.page import AppPage
+from headway.server.cockpit.standing import SYMBOLS
+
+REGIONS = ("banner", "pipeline", "rollout", "holds", "nodes", "journal")
+ACTION_REGIONS = ("actions", "halt")
+"""Regions that only those see who may deploy."""
+
+
+def _finish(value: object) -> object:
+    """What becomes of every value that a template shows."""
+    return words.plain(value) if type(value) is str else value
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("headway.server.cockpit"),
+        autoescape=True,
+        finalize=_finish,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "iso": words.iso,
+        "clock": words.clock,
+        "date": words.date,
+        "count": words.count,
+        "short": words.short,
+    }
+    environment.globals |= {"asset": address, "symbols": SYMBOLS}
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def render(template: str, **values: Any) -> str:
+    """A template's HTML."""
+    return _TEMPLATES.get_template(f"{template}.html").render(**values)
+
+
+def regions(page: AppPage, acts: bool) -> dict[str, str]:
+    """Every live part of a page by name; ``acts`` is whether the reader may deploy."""
+    names = REGIONS + ACTION_REGIONS if acts else REGIONS
+    return {name: render(f"regions/{name}", page=page) for name in names}

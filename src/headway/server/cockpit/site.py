@@ -1,0 +1,77 @@
+"""What the cockpit's routes share: sessions, pages, and one broadcast for each page."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+from litestar import Request, Response
+
+from headway.errors import HeadwayError
+from headway.model.access import Identity
+from headway.server.api.frames import HEARTBEAT
+from headway.server.auth.rules import Rule
+from headway.server.cockpit import answers
+from headway.server.cockpit.door import Door
+from headway.server.cockpit.gather import every_app, gather
+from headway.server.cockpit.live import Broadcast, Regions, frame
+from headway.server.cockpit.page import make_page
+from headway.server.cockpit.render import regions, render
+from headway.server.cockpit.sessions import Sessions
+from headway.server.plane import ControlPlane
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class Site:
+    """The cockpit of one control plane."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self.door = Door(Sessions(plane.clock), plane.callers)
+        self._plane = plane
+        self._broadcasts: dict[tuple[str, bool], Broadcast] = {}
+
+    async def home(self, request: AnyRequest, caller: Identity) -> Response[str]:
+        """All apps; where there is only one, its page."""
+        apps = await every_app(self._plane)
+        if len(apps) == 1:
+            return answers.elsewhere(f"/apps/{apps[0]}")
+        pages = [make_page(await gather(self._plane, app)) for app in apps]
+        csrf = self.door.seal(request)
+        return answers.page(render("apps", pages=pages, caller=caller, csrf=csrf))
+
+    async def app(
+        self, request: AnyRequest, caller: Identity, app: str, problem: HeadwayError | None = None
+    ) -> Response[str]:
+        """The page of an app, with what went wrong at its top. Raises NotFound."""
+        page, acts = make_page(await gather(self._plane, app)), may_act(caller)
+        html = render(
+            "app",
+            page=page,
+            regions=regions(page, acts),
+            acts=acts,
+            apps=await every_app(self._plane),
+            caller=caller,
+            csrf=self.door.seal(request),
+            notice=problem.sentence if problem else "",
+        )
+        return answers.page(html, problem.status if problem else 200)
+
+    async def live(self, request: AnyRequest, caller: Identity, app: str) -> AsyncIterator[bytes]:
+        """The parts of an app's page as they change, until either side ends it."""
+        key = app, may_act(caller)
+        if key not in self._broadcasts:
+            self._broadcasts[key] = Broadcast(app, self._plane.news, partial(self._regions, *key))
+        async for changed in self._broadcasts[key].follow():
+            try:
+                self.door.identify(request)
+            except HeadwayError:
+                return
+            yield b"".join(frame(*region) for region in changed.items()) or HEARTBEAT
+
+    async def _regions(self, app: str, acts: bool) -> Regions:
+        return regions(make_page(await gather(self._plane, app)), acts)
+
+
+def may_act(caller: Identity) -> bool:
+    """Whether the page has buttons for this caller."""
+    return caller.role in Rule.DEPLOYER.value

@@ -1,0 +1,229 @@
+"""Where an app stands, in a word, a shape and a sentence, and what a person may do about it."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from headway.core.plan import title
+from headway.model.plan import Gate
+from headway.model.rollout import LIVE, NodeState, Phase, Rollout
+from headway.model.verdict import Outcome
+from headway.model.views import RolloutView
+from headway.server.cockpit.facts import Facts
+from headway.server.cockpit.words import count, short
+
+
+class Tone(StrEnum):
+    """How much attention a state asks for; each has a colour, and an icon of its own shape."""
+
+    LIVE = "live"
+    ROLLING = "rolling"
+    PAUSED = "paused"
+    REVERTING = "reverting"
+    IDLE = "idle"
+
+
+SYMBOLS = {
+    Tone.LIVE: "✓",
+    Tone.ROLLING: "▲",
+    Tone.PAUSED: "‖",
+    Tone.REVERTING: "↺",
+    Tone.IDLE: "○",
+}
+
+_TONES = {
+    Phase.ROLLING: Tone.ROLLING,
+    Phase.SOAKING: Tone.ROLLING,
+    Phase.WAITING: Tone.ROLLING,
+    Phase.PAUSED: Tone.PAUSED,
+    Phase.REVERTING: Tone.REVERTING,
+    Phase.SUCCEEDED: Tone.LIVE,
+    Phase.REVERTED: Tone.REVERTING,
+    Phase.ABORTED: Tone.PAUSED,
+    Phase.SUPERSEDED: Tone.IDLE,
+}
+
+_WORDS = {
+    Phase.ROLLING: "Rolling out",
+    Phase.SOAKING: "Watching",
+    Phase.WAITING: "Green, waiting",
+    Phase.PAUSED: "Paused",
+    Phase.REVERTING: "Reverting",
+    Phase.SUCCEEDED: "Live everywhere",
+    Phase.REVERTED: "Reverted",
+    Phase.ABORTED: "Aborted",
+    Phase.SUPERSEDED: "Superseded",
+}
+
+
+class Banner(Struct, frozen=True):
+    """The state of an app at a glance.
+
+    ``where`` is the step that it stands at, and ``because`` why it went back.
+    """
+
+    tone: Tone
+    symbol: str
+    word: str
+    where: str
+    sentence: str
+    tab: str
+    because: str = ""
+
+
+class Alarm(Struct, frozen=True):
+    """Something that is on fire; ``state`` names its colour and shape."""
+
+    state: str
+    sentence: str
+
+
+class Button(Struct, frozen=True):
+    """What a person may do: the action's name in the API, and what the button says."""
+
+    action: str
+    label: str
+
+
+class Actions(Struct, frozen=True):
+    """The one thing to do next, and everything else.
+
+    ``wait`` replaces ``next`` when there is nothing to do but wait, ``command`` when it takes the
+    command line. ``hurting`` ask for a reason first. All are conditional on ``epoch``.
+    """
+
+    rollout: str = ""
+    epoch: int = 0
+    next: Button | None = None
+    why: str = ""
+    wait: str = ""
+    command: str = ""
+    blockers: tuple[str, ...] = ()
+    small: tuple[Button, ...] = ()
+    hurting: tuple[Button, ...] = ()
+    until: float | None = None
+
+
+def banner(facts: Facts) -> Banner:
+    """The state of the app."""
+    app, view = facts.app, facts.rollout
+    if view is None:
+        sentence = next(iter(facts.why), "")
+        return Banner(Tone.IDLE, SYMBOLS[Tone.IDLE], "Never deployed", "", sentence, f"○ {app}")
+    state = view.rollout
+    tone = _TONES[state.phase]
+    where = _where(state)
+    tab = f"{SYMBOLS[tone]} {where or _WORDS[state.phase]} · {app}"
+    because = _because(state, facts) if state.phase is Phase.REVERTED else ""
+    return Banner(tone, SYMBOLS[tone], _WORDS[state.phase], where, state.why, tab, because)
+
+
+def alarms(facts: Facts) -> tuple[Alarm, ...]:
+    """All that is on fire; nothing when all is well, and nothing that is over."""
+    state = facts.rollout.rollout if facts.rollout else None
+    verdicts = state.verdicts if state and state.phase in LIVE else ()
+    failing = [Alarm("failed", v.sentence) for v in verdicts if v.outcome is Outcome.FAIL]
+    silent = [
+        Alarm("unknown", v.sentence)
+        for v in verdicts
+        if v.outcome in (Outcome.NO_DATA, Outcome.ERROR)
+    ]
+    nodes = [
+        Alarm(state.value, f"{count(amount, 'node')} {words}")
+        for state, words in (
+            (NodeState.FAILED, "went back after a failed flip"),
+            (NodeState.UNKNOWN, "not heard from"),
+        )
+        if (amount := sum(node.state is state for node in facts.nodes))
+    ]
+    return (*failing, *nodes, *silent)
+
+
+def actions(facts: Facts) -> Actions:
+    """What there is to do for somebody who may deploy."""
+    view = facts.rollout
+    if view is None:
+        command = f"headway deploy {facts.app} BUILD"
+        return Actions(why="Publish a build, then deploy it.", command=command)
+    state = view.rollout
+    found = Actions(
+        rollout=state.id,
+        epoch=state.epoch,
+        why=view.next_why if view.next_why != state.why else "",
+        blockers=view.blockers if state.phase in LIVE else (),
+        small=_small(state, facts),
+        hurting=_hurting(state),
+        until=_until(view),
+    )
+    if view.next == "advance":
+        return replace(found, next=Button("advance", f"Advance{_to_next_step(view)}"))
+    if view.next == "resume":
+        return replace(found, next=Button("resume", "Resume"))
+    if state.phase in LIVE:
+        return replace(found, wait="Nothing to do: it goes on by itself")
+    why, command = _after_the_end(facts)
+    return replace(found, why=why, command=command)
+
+
+def upcoming(view: RolloutView) -> int | None:
+    """The index of the next step that has nodes to move, or None."""
+    state, reached = view.rollout, {tier.tier: tier.fraction for tier in view.tiers}
+    later = range(state.step + 1, len(state.plan))
+    steps = ((index, state.plan[index]) for index in later)
+    return next((i for i, s in steps if s.tier in reached and reached[s.tier] < s.share), None)
+
+
+def _to_next_step(view: RolloutView) -> str:
+    index = upcoming(view)
+    return f" to {title(view.rollout.plan[index])}" if index is not None else ""
+
+
+def _after_the_end(facts: Facts) -> tuple[str, str]:
+    """What leads on once nothing is rolling out: a sentence and the command."""
+    hold = next((h for h in facts.holds if h.on == facts.app), None)
+    if hold is not None:
+        return f"Lift {hold.by}'s hold when its reason is gone", f"headway hold lift {hold.id}"
+    return "Ready for the next deploy", f"headway deploy {facts.app} BUILD"
+
+
+def _because(state: Rollout, facts: Facts) -> str:
+    """Why a rollout went back: what its hold says, or once that is lifted, what had failed."""
+    held = [hold.reason for hold in facts.holds if hold.id == f"revert-{state.id}"]
+    return "; ".join(held or [v.sentence for v in state.verdicts if v.outcome is Outcome.FAIL])
+
+
+def _where(state: Rollout) -> str:
+    return title(state.plan[state.step]) if state.phase in LIVE else ""
+
+
+def _small(state: Rollout, facts: Facts) -> tuple[Button, ...]:
+    buttons = []
+    if state.phase in (Phase.ROLLING, Phase.SOAKING, Phase.WAITING):
+        buttons.append(Button("pause", "Pause"))
+    failed = any(node.state is NodeState.FAILED for node in facts.nodes)
+    if state.phase in LIVE and failed:
+        buttons.append(Button("retry", "Retry failed nodes"))
+    return tuple(buttons)
+
+
+def _hurting(state: Rollout) -> tuple[Button, ...]:
+    buttons = []
+    forward = LIVE - {Phase.REVERTING} | {Phase.SUCCEEDED}
+    if state.phase in forward and state.base is not None:
+        buttons.append(Button("revert", f"Revert to {short(state.base)}"))
+    if state.phase in LIVE:
+        buttons.append(Button("abort", "Abort, leave nodes as they are"))
+    return tuple(buttons)
+
+
+def _until(view: RolloutView) -> float | None:
+    """When the present phase ends by itself, where that is known."""
+    state = view.rollout
+    if state.phase is Phase.SOAKING:
+        return state.since + state.plan[state.step].soak
+    index = upcoming(view)
+    if state.phase is Phase.WAITING and index is not None:
+        step = state.plan[index]
+        return state.since + step.notice if step.gate is Gate.ASSISTED else None
+    return None

@@ -1,0 +1,199 @@
+import asyncio
+
+import pytest
+
+from headway.model.access import Role
+from headway.model.rollout import Phase
+from headway.server.cockpit.live import Broadcast, Regions
+from headway.server.database import apps, rollouts
+from headway.server.news import News
+from tests.unit.cockpit.conftest import Visitor, deploy
+from tests.unit.server.herd import NEW, OLD, Herd
+
+pytestmark = pytest.mark.anyio
+
+
+async def phase(herd: Herd, rollout: str) -> Phase:
+    state = await herd.plane.database.read(lambda c: rollouts.get(c, rollout))
+    assert state is not None
+    return state.phase
+
+
+async def test_the_start_leads_to_the_only_app(visitor: Visitor, herd: Herd) -> None:
+    await visitor.sign_in(Role.VIEWER)
+    assert (await visitor.get("/")).headers["location"] == "/apps/web"
+
+
+async def test_the_start_lists_apps_and_says_how_to_make_the_first(visitor: Visitor) -> None:
+    await visitor.sign_in(Role.VIEWER)
+    assert (await visitor.get("/")).status_code == 200
+    assert "headway app apply FILE" in visitor.page.shown
+
+
+async def test_two_apps_are_told_apart(visitor: Visitor, herd: Herd) -> None:
+    known = (await visitor.plane.engine.situation("web")).config
+    other = type(known)(name="api")
+    await visitor.plane.database.write(lambda c: apps.put(c, other, 1.0))
+    await visitor.sign_in(Role.VIEWER)
+    await visitor.get("/")
+    links = {link["href"] for link in visitor.page.all("a")}
+    assert {"/apps/web", "/apps/api"} <= links
+
+
+async def test_an_app_that_is_not_there(visitor: Visitor, herd: Herd) -> None:
+    await visitor.sign_in(Role.VIEWER)
+    assert (await visitor.get("/apps/%3Cscript%3E")).status_code == 404
+    assert "there is no app <script>" in visitor.page.shown
+
+
+async def test_a_person_presses_next_and_the_journal_names_them(
+    visitor: Visitor, herd: Herd
+) -> None:
+    rollout = await deploy(herd, OLD)
+    await visitor.sign_in(Role.DEPLOYER, "bela")
+    await visitor.get("/apps/web")
+    assert "alice deploys" in visitor.page.shown
+    pressed = await visitor.press("advance")
+    assert (pressed.status_code, pressed.headers["location"]) == (303, "/apps/web")
+    await herd.settle()
+    assert await phase(herd, rollout) is Phase.SUCCEEDED
+    await visitor.get("/apps/web")
+    assert "bela begins production 50 %" in visitor.page.shown
+
+
+async def test_a_stale_button_does_not_fire_and_says_so(visitor: Visitor, herd: Herd) -> None:
+    rollout = await deploy(herd, OLD)
+    await visitor.sign_in(Role.DEPLOYER)
+    await visitor.get("/apps/web")
+    seen = visitor.page
+    assert (await visitor.press("advance")).status_code == 303
+    await herd.settle()
+    assert await phase(herd, rollout) is Phase.SUCCEEDED
+    visitor.page = seen
+    stale = await visitor.press("advance")
+    assert stale.status_code == 412
+    assert "has moved on since you looked" in visitor.page.shown
+    assert "Live everywhere" in visitor.page.shown, "the answer shows how things are now"
+
+
+async def test_a_button_without_its_epoch_does_not_fire(visitor: Visitor, herd: Herd) -> None:
+    rollout = await deploy(herd, OLD)
+    await visitor.sign_in(Role.DEPLOYER)
+    for epoch in ("", "-1", "one", "9" * 30):
+        await visitor.get("/apps/web")
+        path = visitor.page.buttons()["advance"]["formaction"]
+        assert (await visitor.submit(path, epoch=epoch)).status_code == 400, epoch
+    assert await phase(herd, rollout) is Phase.WAITING
+
+
+async def test_what_hurts_needs_a_reason(visitor: Visitor, herd: Herd) -> None:
+    await deploy(herd, OLD)
+    await visitor.sign_in(Role.DEPLOYER)
+    await visitor.get("/apps/web")
+    assert "revert" not in visitor.page.buttons(), "there is nothing to go back to yet"
+    await visitor.press("advance")
+    await herd.settle()
+    rollout = await deploy(herd, NEW)
+    await visitor.get("/apps/web")
+    assert (await visitor.press("revert", reason=" ")).status_code == 400
+    assert "say why" in visitor.page.shown
+    assert await phase(herd, rollout) is Phase.WAITING
+    assert (await visitor.press("revert", reason="checkout is <b>slow</b>")).status_code == 303
+    await herd.settle()
+    assert await phase(herd, rollout) is Phase.REVERTED
+    await visitor.get("/apps/web")
+    assert "checkout is <b>slow</b>" in visitor.page.shown
+
+
+async def test_viewers_see_no_button_and_press_none(visitor: Visitor, herd: Herd) -> None:
+    rollout = await deploy(herd, OLD)
+    await visitor.sign_in(Role.VIEWER)
+    await visitor.get("/apps/web")
+    assert visitor.page.buttons() == {}
+    refused = await visitor.submit(f"/apps/web/rollouts/{rollout}/advance", epoch="1")
+    assert refused.status_code == 403
+    assert await phase(herd, rollout) is Phase.WAITING
+
+
+async def test_an_action_that_is_none(visitor: Visitor, herd: Herd) -> None:
+    rollout = await deploy(herd, OLD)
+    await visitor.sign_in(Role.DEPLOYER)
+    await visitor.get("/apps/web")
+    epoch = visitor.page.buttons()["advance"]["value"]
+    answer = await visitor.submit(f"/apps/web/rollouts/{rollout}/explode", epoch=epoch)
+    assert answer.status_code == 404
+
+
+class Renderings:
+    """A page that says how often it was made."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.word = "one"
+
+    async def __call__(self) -> Regions:
+        self.made += 1
+        return {"banner": self.word, "journal": "the same"}
+
+
+async def test_all_viewers_share_one_rendering_and_get_only_what_changed() -> None:
+    news, renderings = News(), Renderings()
+    broadcast = Broadcast("web", news, renderings)
+    viewers = [broadcast.follow() for _ in range(20)]
+    for viewer in viewers:
+        while not (first := await anext(viewer)):
+            pass
+        assert first == {"banner": "one", "journal": "the same"}
+    made = renderings.made
+    renderings.word = "two"
+    news.fleet_moved("web")
+    for viewer in viewers:
+        assert await anext(viewer) == {"banner": "two"}
+    assert renderings.made <= made + 2, "once, and perhaps once by the clock"
+    for viewer in viewers:
+        await viewer.aclose()
+
+
+async def test_a_slow_viewer_skips_to_the_newest() -> None:
+    news, renderings = News(), Renderings()
+    broadcast = Broadcast("web", news, renderings)
+    slow, quick = broadcast.follow(), broadcast.follow()
+    for viewer in (slow, quick):
+        while not await anext(viewer):
+            pass
+    for word in ("two", "three"):
+        renderings.word = word
+        news.fleet_moved("web")
+        assert await anext(quick) == {"banner": word}
+    assert await anext(slow) == {"banner": "three"}
+    await slow.aclose()
+    await quick.aclose()
+
+
+async def test_streams_end_with_the_control_plane_and_nothing_is_left_running() -> None:
+    news = News()
+    broadcast = Broadcast("web", news, Renderings())
+    viewer = broadcast.follow()
+    while not await anext(viewer):
+        pass
+    news.close()
+    async with asyncio.timeout(10):
+        assert [part async for part in viewer] == []
+    assert renderers() == []
+
+
+def renderers() -> list[str]:
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith("Broadcast.")]
+
+
+async def test_nothing_is_rendered_for_nobody() -> None:
+    news = News()
+    broadcast = Broadcast("web", news, Renderings())
+    viewer = broadcast.follow()
+    await anext(viewer)
+    assert renderers()
+    await viewer.aclose()
+    async with asyncio.timeout(10):
+        while renderers():
+            await asyncio.sleep(0)
