@@ -60,8 +60,13 @@ def wanted(signal: Signal, seat: Seat) -> tuple[BuildId | None, str]:
 
 
 def has_failed(failed: Failure | None, build: BuildId, signal: Signal, seat: Seat) -> bool:
-    """Whether ``build`` has failed here and is not to be tried again yet."""
+    """Whether ``build`` has failed here and is not to be tried again yet.
+
+    What an unfinished rollout left is kept where it works, and never tried again.
+    """
     if failed is None or failed.build != build:
         return False
+    if build not in (signal.target, signal.base):
+        return True
     retries = failed.attempt < signal.attempt and seat.position < signal.retry.get(seat.tier, 0.0)
     return not retries

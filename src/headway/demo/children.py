@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -67,15 +67,34 @@ class Children:
         self._processes.clear()
 
 
-def run(argv: Sequence[str], env: dict[str, str]) -> str:
-    """Run a command to its end; its output. Raises HookFailed with its last line."""
-    done = subprocess.run(
-        argv, env={**os.environ, **env}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
+def run(argv: Sequence[str], env: dict[str, str], go_on: Callable[[], None]) -> str:
+    """Run a command to its end; its output. Raises HookFailed with its last line.
+
+    ``go_on`` is called all the while, and may raise; then the command is killed.
+    """
+    with subprocess.Popen(
+        argv,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while True:
+            try:
+                output, errors = process.communicate(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                try:
+                    go_on()
+                except BaseException:
+                    process.kill()
+                    raise
+            else:
+                break
+    if process.returncode:
+        lines = (errors or output).strip().splitlines()
         raise HookFailed(f"`{' '.join(argv[:4])} …` failed: {lines[-1] if lines else ''}")
-    return done.stdout
+    return output
 
 
 def headway(*arguments: str) -> list[str]:

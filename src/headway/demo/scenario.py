@@ -105,13 +105,13 @@ class Demo:
             self._say(f"Cockpit: {self._server}/   (sign in with the token in {self._token})")
             self._rollout(repository, repository.first, "first", "a first build, to all at once")
             self._start_load()
-            time.sleep(3)
+            self._pause(3)
             before = self._totals
             rows = self._rollout(repository, repository.good, "default", "a good build")
             if rows[-1].changes.get("phase") != Phase.SUCCEEDED:
                 raise RolloutFailed(f"the good build did not go live: {rows[-1].why}")
             self.outcome.deploy_seconds = round(rows[-1].at - rows[0].at, 2)
-            time.sleep(1)
+            self._pause(1)
             self._count(before)
             rows = self._rollout(repository, repository.bad, "default", "a bad build")
             self._measure_revert(rows)
@@ -149,6 +149,7 @@ class Demo:
         tiers = ", ".join(f"{count} {tier}" for tier, count in self._tier_sizes().items())
         self._say(f"Starting {len(self._nodes)} nodes: {tiers} …")
         for node in self._nodes:
+            self._go_on()
             token = self._client.create_token(TokenRequest(node.name, "node")).token
             file = node.home / "token"
             file.touch(0o600)
@@ -248,7 +249,7 @@ class Demo:
             "HEADWAY_TOKEN_FILE": str(self._token),
             "HEADWAY_BUILD_KEY": str(self._keys / "build.key"),
         }
-        return run(headway(*arguments, "--json"), env)
+        return run(headway(*arguments, "--json"), env, self._go_on)
 
     def _tier_sizes(self) -> dict[str, int]:
         tiers = [node.tier for node in self._nodes]
@@ -260,6 +261,12 @@ class Demo:
         if sentence := self._children.dead():
             raise Unreachable(sentence)
 
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._go_on()
+            time.sleep(0.1)
+
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
         while not done():
@@ -270,10 +277,10 @@ class Demo:
 
 
 class Interrupts:
-    """Ctrl-C and SIGTERM, each raised as KeyboardInterrupt at once, and again by ``check``.
+    """Ctrl-C and SIGTERM are noted, and raised as KeyboardInterrupt where ``check`` is called.
 
-    An exception that a signal raises can be lost in code that it happens to interrupt, such as a
-    finalizer; whoever is asked to stop must not depend on that.
+    Raised at once, they could strike inside a fork or a finalizer, be lost, or leave a process
+    that nobody knows of. Whoever asks twice is obeyed at once all the same.
     """
 
     def __init__(self) -> None:
@@ -295,9 +302,9 @@ class Interrupts:
         self._stopping = True
 
     def _hear(self, *_: object) -> None:
-        self._asked = True
-        if not self._stopping:
+        if self._asked and not self._stopping:
             raise KeyboardInterrupt
+        self._asked = True
 
 
 @contextmanager

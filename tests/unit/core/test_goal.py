@@ -81,6 +81,11 @@ def test_what_an_unfinished_rollout_left_stays_until_a_step_reaches_it() -> None
     assert decide(layered, record(0.6)).run == BASE
 
 
+def test_what_an_unfinished_rollout_left_is_not_tried_again_where_it_failed() -> None:
+    layered = structs.replace(SIGNAL, layer=Layer(OLDER, {"production": 0.5}))
+    assert decide(layered, record(0.4), Failure(OLDER, 1)).run is None
+
+
 def test_without_a_base_the_rest_of_the_tier_is_left_alone() -> None:
     first = structs.replace(SIGNAL, base=None)
     assert decide(first, record(0.9)).run is None
