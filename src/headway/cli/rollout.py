@@ -64,13 +64,13 @@ def _action(name: str, summary: str) -> None:
     @rollout.command(name, help=summary)
     @click.argument("which")
     @click.option("--reason", default="", help="Why, for the journal and for everybody else.")
-    @click.option("--epoch", type=int, help="Do it only if the rollout is still at this epoch.")
+    @click.option("--seen", metavar="STANDING", help="Go on only if it still stands there.")
     @asking
     @click.pass_obj
-    def act(call: Call, which: str, reason: str, epoch: int | None) -> None:
+    def act(call: Call, which: str, reason: str, seen: str | None) -> None:
         with connect(call) as client:
             known = resolve(client, which)
-            view = client.act(known.rollout.id, name, ActionRequest(reason, epoch))
+            view = client.act(known.rollout.id, name, ActionRequest(reason, seen))
         answer(call, view, lambda: picture(view, time.time()))
 
 

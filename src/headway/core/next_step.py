@@ -8,6 +8,17 @@ from headway.model.plan import Gate
 from headway.model.rollout import FleetView, NodeState, Observed, Phase, Rollout
 from headway.model.verdict import Verdict
 
+GOES_ON = frozenset({"advance", "resume", "retry"})
+"""The actions that push a build further, and so must not fire on what somebody saw a while ago.
+
+Stopping is never stale: whoever presses pause or revert means the rollout, however far it is.
+"""
+
+
+def standing(state: Rollout) -> str:
+    """Where a rollout stands, as a mark for a person's action to refer to: ``3-waiting``."""
+    return f"{state.step}-{state.phase}"
+
 
 def next_action(
     state: Rollout,

@@ -1,6 +1,8 @@
 """What the API answers and accepts; the typed client, the CLI and the cockpit speak it."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from headway.model.hold import Scope
 from headway.model.names import BuildId, Name, Text
@@ -43,7 +45,8 @@ class RolloutView(Struct, frozen=True):
     """A rollout with what a person needs to act on it.
 
     ``next`` is the one obvious action (``advance``, ``resume``, ``deploy`` … or empty) and
-    ``next_why`` the sentence beside its button. ``blockers`` says what stands in the way.
+    ``next_why`` the sentence beside its button. ``blockers`` says what stands in the way, and
+    ``standing`` is the mark that an action can refer to.
     """
 
     rollout: Rollout
@@ -51,6 +54,7 @@ class RolloutView(Struct, frozen=True):
     next: str = ""
     next_why: str = ""
     blockers: tuple[str, ...] = ()
+    standing: str = ""
 
 
 class NodeStatus(Struct, frozen=True):
@@ -81,10 +85,14 @@ class DeployRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Act on a rollout. With ``epoch`` it fails as stale when the rollout has moved on."""
+    """Act on a rollout.
+
+    With ``seen``, the ``standing`` that the caller saw, what pushes a build further (advance,
+    resume, retry) fails as stale when the rollout has moved on since.
+    """
 
     reason: Text = ""
-    epoch: int | None = None
+    seen: Annotated[str, Meta(pattern=r"\A\d{1,4}-[a-z]{1,16}\Z")] | None = None
 
 
 class HoldRequest(Struct, frozen=True, forbid_unknown_fields=True):

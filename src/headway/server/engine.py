@@ -14,6 +14,7 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from headway.core import rollout as core
+from headway.core.next_step import GOES_ON, standing
 from headway.core.rollout import HEADWAY, signal_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView
 from headway.model.build import Build
@@ -195,7 +196,8 @@ class Engine:
         async with self._lock((await self._get(rollout)).app):
             state = await self._get(rollout)
             known = await self.situation(state.app)
-            if request.epoch is not None and request.epoch != state.epoch:
+            stale = request.seen is not None and request.seen != standing(state)
+            if stale and action in GOES_ON:
                 raise StaleView(f"{rollout} has moved on since you looked: {state.why}")
             latest = known.latest is not None and known.latest.id == rollout
             if state.phase is Phase.SUCCEEDED and not latest:

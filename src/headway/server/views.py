@@ -4,7 +4,7 @@ from collections import Counter
 
 from headway.core.fleet import see
 from headway.core.goal import goal
-from headway.core.next_step import next_action
+from headway.core.next_step import next_action, standing
 from headway.core.rollout import signal_of
 from headway.model.rollout import LIVE, FleetView, Rollout
 from headway.model.signal import NodeRecord
@@ -16,9 +16,10 @@ from headway.server.situation import Situation
 def rollout_view(state: Rollout, known: Situation, fleet: FleetView, now: float) -> RolloutView:
     """A rollout with its tiers and the next action; one that is history has neither."""
     if known.latest is None or known.latest.id != state.id:
-        return RolloutView(state, (), next_why=state.why)
+        return RolloutView(state, (), next_why=state.why, standing=standing(state))
     action, sentence, blockers = next_action(state, fleet, known.holds, state.verdicts, now)
-    return RolloutView(state, tiers(state, fleet), action, sentence, blockers)
+    seen = standing(state)
+    return RolloutView(state, tiers(state, fleet), action, sentence, blockers, seen)
 
 
 def tiers(state: Rollout, fleet: FleetView) -> tuple[TierView, ...]:

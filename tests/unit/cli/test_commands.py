@@ -117,9 +117,9 @@ def test_a_command_shows_its_answer_to_people_and_to_programs(
         ),
         ("rollout advance web", "POST /v1/rollouts/r17/advance", ActionRequest()),
         (
-            "rollout revert web --reason fire --epoch 23",
+            "rollout revert web --reason fire --seen 3-waiting",
             "POST /v1/rollouts/r17/revert",
-            ActionRequest("fire", 23),
+            ActionRequest("fire", "3-waiting"),
         ),
         ("node hold n1 --reason disk", "PUT /v1/nodes/n1/hold", NodeHoldRequest("disk")),
         ("node pin n1 a1b2c3", "PUT /v1/nodes/n1/pins/web", PinRequest("a1b2c3")),

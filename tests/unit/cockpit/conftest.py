@@ -54,7 +54,7 @@ class Visitor:
     async def press(self, action: str, **fields: str) -> Response:
         """Press a button of the present page."""
         button = self.page.buttons()[action]
-        return await self.submit(button["formaction"], epoch=button["value"], **fields)
+        return await self.submit(button["formaction"], seen=button["value"], **fields)
 
     async def sign_in(self, role: Role, name: str = "alice", then: str = "/") -> Response:
         secret = await self.token(role, name)

@@ -149,7 +149,10 @@ def rolling() -> Facts:
     )
     state = rollout(Phase.ROLLING, 4, AT_25, "production 25 %: the wave rises to 25 %")
     view = RolloutView(
-        state, tiers(found, AT_25), "", "production 25 %: waiting for prod-15 and prod-16"
+        state,
+        tiers(found, AT_25),
+        next_why="production 25 %: waiting for prod-15 and prod-16",
+        standing="4-rolling",
     )
     return Facts(
         app="webapp",
@@ -171,7 +174,7 @@ def waiting() -> Facts:
     state = rollout(Phase.WAITING, 2, fractions, why)
     return replace(
         rolling(),
-        rollout=RolloutView(state, tiers(found, fractions), "advance", why),
+        rollout=RolloutView(state, tiers(found, fractions), "advance", why, (), "2-waiting"),
         nodes=found,
         journal=entries(*COURSE[:8]),
     )

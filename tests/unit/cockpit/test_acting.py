@@ -76,13 +76,13 @@ async def test_a_stale_button_does_not_fire_and_says_so(visitor: Visitor, herd: 
     assert "Live everywhere" in visitor.page.shown, "the answer shows how things are now"
 
 
-async def test_a_button_without_its_epoch_does_not_fire(visitor: Visitor, herd: Herd) -> None:
+async def test_a_button_without_its_standing_does_not_fire(visitor: Visitor, herd: Herd) -> None:
     rollout = await deploy(herd, OLD)
     await visitor.sign_in(Role.DEPLOYER)
-    for epoch in ("", "-1", "one", "9" * 30):
+    for seen in ("", "-1", "one", "9" * 30):
         await visitor.get("/apps/web")
         path = visitor.page.buttons()["advance"]["formaction"]
-        assert (await visitor.submit(path, epoch=epoch)).status_code == 400, epoch
+        assert (await visitor.submit(path, seen=seen)).status_code == 400, seen
     assert await phase(herd, rollout) is Phase.WAITING
 
 
@@ -110,7 +110,7 @@ async def test_viewers_see_no_button_and_press_none(visitor: Visitor, herd: Herd
     await visitor.sign_in(Role.VIEWER)
     await visitor.get("/apps/web")
     assert visitor.page.buttons() == {}
-    refused = await visitor.submit(f"/apps/web/rollouts/{rollout}/advance", epoch="1")
+    refused = await visitor.submit(f"/apps/web/rollouts/{rollout}/advance", seen="1-waiting")
     assert refused.status_code == 403
     assert await phase(herd, rollout) is Phase.WAITING
 
@@ -119,8 +119,8 @@ async def test_an_action_that_is_none(visitor: Visitor, herd: Herd) -> None:
     rollout = await deploy(herd, OLD)
     await visitor.sign_in(Role.DEPLOYER)
     await visitor.get("/apps/web")
-    epoch = visitor.page.buttons()["advance"]["value"]
-    answer = await visitor.submit(f"/apps/web/rollouts/{rollout}/explode", epoch=epoch)
+    seen = visitor.page.buttons()["advance"]["value"]
+    answer = await visitor.submit(f"/apps/web/rollouts/{rollout}/explode", seen=seen)
     assert answer.status_code == 404
 
 

@@ -173,7 +173,7 @@ async def test_no_form_from_elsewhere_is_taken(visitor: Visitor, herd: Herd) -> 
 
 
 async def test_who_has_no_session_posts_nothing(visitor: Visitor, herd: Herd) -> None:
-    answer = await visitor.post("/apps/web/rollouts/web-1/advance", csrf="x", epoch="1")
+    answer = await visitor.post("/apps/web/rollouts/web-1/advance", csrf="x", seen="1-waiting")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
 

@@ -36,7 +36,7 @@ def test_a_closed_gate_has_one_large_button_that_names_the_step_it_begins() -> N
     actions = make_page(samples.waiting()).actions
     assert actions.next is not None
     assert (actions.next.action, actions.next.label) == ("advance", "Advance to production 10 %")
-    assert actions.epoch == 57
+    assert actions.seen == "2-waiting"
 
 
 def test_a_step_whose_tier_has_no_nodes_is_not_what_comes_next() -> None:

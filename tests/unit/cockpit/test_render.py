@@ -116,11 +116,11 @@ def test_who_only_looks_sees_no_button_and_no_form_to_act() -> None:
     assert set(regions(make_page(samples.waiting()), False)) == set(REGIONS)
 
 
-def test_every_button_carries_the_epoch_that_the_page_shows() -> None:
+def test_every_button_carries_the_standing_that_the_page_shows() -> None:
     buttons = read(whole(samples.waiting())).buttons()
     assert set(buttons) == {"advance", "pause", "revert", "abort"}
     for action, button in buttons.items():
-        assert (button["name"], button["value"], button["form"]) == ("epoch", "57", "act")
+        assert (button["name"], button["value"], button["form"]) == ("seen", "2-waiting", "act")
         assert button["formaction"] == f"/apps/webapp/rollouts/webapp-41/{action}"
 
 

@@ -412,7 +412,7 @@ async def test_a_hold_blocks_a_deploy_until_it_lapses(node: Web) -> None:
     assert (await node(V, "GET", "/v1/rollouts/web-1")).json()["rollout"]["by"] == "the-deployer"
     paused = await node(D, "POST", "/v1/rollouts/web-1/pause", json={"reason": "lunch"})
     assert paused.json()["next"] == "resume"
-    stale = {"reason": "x", "epoch": 99}
+    stale = {"reason": "x", "seen": "0-rolling"}
     problem(await node(D, "POST", "/v1/rollouts/web-1/resume", json=stale), 412, "stale")
     problem(await node(D, "POST", "/v1/rollouts/web-1/advance", json={}), 409, "refused")
     problem(await node(D, "POST", "/v1/rollouts/web-1/explode", json={}), 404, "not_found")

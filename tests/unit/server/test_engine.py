@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from headway.core.journal import fold
+from headway.core.next_step import standing
 from headway.errors import NotFound, Refused, StaleView, Unavailable
 from headway.model.plan import Action, AppConfig, Checks, SmokeCheck
 from headway.model.report import Report
@@ -121,13 +122,15 @@ async def test_one_live_rollout_unless_it_is_superseded(herd: Herd) -> None:
     assert set(herd.running.values()) == {NEWER}
 
 
-async def test_an_action_on_an_old_view_is_stale(herd: Herd) -> None:
+async def test_what_pushes_on_is_stale_on_an_old_view_and_what_stops_never_is(herd: Herd) -> None:
     rollout = await deploy(herd, OLD)
-    seen = (await state_of(herd, rollout)).epoch
+    seen = standing(await state_of(herd, rollout))
     await herd.settle()
     with pytest.raises(StaleView):
-        await act(herd, rollout, "pause", epoch=seen)
+        await act(herd, rollout, "advance", seen=seen)
     assert (await state_of(herd, rollout)).phase is Phase.WAITING
+    await act(herd, rollout, "pause", seen=seen)
+    assert (await state_of(herd, rollout)).phase is Phase.PAUSED
 
 
 async def test_what_is_not_allowed_changes_nothing(herd: Herd) -> None:

@@ -57,6 +57,6 @@ async def get_rollout(rollout: InPath, plane: Plane) -> RolloutView:
 async def act(
     rollout: InPath, action: InPath, data: JSONBody[ActionRequest], plane: Plane, caller: Caller
 ) -> RolloutView:
-    """With ``epoch`` the action fails as stale when the rollout has moved on since."""
+    """With ``seen``, what pushes a build further fails as stale when the rollout has moved on."""
     await plane.engine.act(rollout, action, data, caller.name)
     return await show_rollout(plane, rollout)

@@ -26,7 +26,7 @@ NEEDS_REASON = ("revert", "abort")
 TheSite = NamedDependency[Site]
 
 _OURS = re.compile(r"/(?:apps/[a-z0-9][a-z0-9._-]{0,62})?")
-_EPOCH = re.compile(r"[0-9]{1,18}")
+_STANDING = re.compile(r"[0-9]{1,4}-[a-z]{1,16}")
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -135,12 +135,12 @@ async def asset(digest: InPath, name: InPath) -> Response[bytes]:
 
 
 def _request(action: InPath, form: Any) -> ActionRequest:
-    epoch, reason = _text(form, "epoch"), _text(form, "reason").strip()
-    if not _EPOCH.fullmatch(epoch):
+    seen, reason = _text(form, "seen"), _text(form, "reason").strip()
+    if not _STANDING.fullmatch(seen):
         raise InvalidInput("the page did not say which state it showed; load it again")
     if action in NEEDS_REASON and not reason:
         raise InvalidInput(f"say why you {action}; everybody reads it in the journal")
-    return ActionRequest(reason[:500], int(epoch))
+    return ActionRequest(reason[:500], seen)
 
 
 def _text(form: Any, field: str) -> str:

@@ -90,11 +90,12 @@ class Actions(Struct, frozen=True):
     """The one thing to do next, and everything else.
 
     ``wait`` replaces ``next`` when there is nothing to do but wait, ``command`` when it takes the
-    command line. ``hurting`` ask for a reason first. All are conditional on ``epoch``.
+    command line. ``hurting`` ask for a reason first. What pushes the build on is
+    conditional on ``seen``.
     """
 
     rollout: str = ""
-    epoch: int = 0
+    seen: str = ""
     next: Button | None = None
     why: str = ""
     wait: str = ""
@@ -149,7 +150,7 @@ def actions(facts: Facts) -> Actions:
     state = view.rollout
     found = Actions(
         rollout=state.id,
-        epoch=state.epoch,
+        seen=view.standing,
         why=view.next_why if view.next_why != state.why else "",
         blockers=view.blockers if state.phase in LIVE else (),
         small=_small(state, facts),
