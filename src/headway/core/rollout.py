@@ -237,7 +237,8 @@ def _rolling(state: Rollout, fleet: FleetView, found: Findings, now: float) -> D
     if not found.complete:
         return Decision(state, why=found.waiting_for)
     count = len(wave.within(nodes, step.share))
-    why = f"{title(step)}: all of {count} nodes have attested {state.target[:12]}"
+    everyone = f"all {count} nodes have" if count > 1 else "its node has"
+    why = f"{title(step)}: {everyone} attested {state.target[:12]}"
     if found.exceptions:
         why = f"{title(step)}: complete but for {found.exceptions}"
     soaking = structs.replace(state, phase=Phase.SOAKING, since=now, why=why)
