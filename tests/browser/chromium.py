@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from typing import Any
 
 SWITCHES = (
@@ -32,9 +33,9 @@ PATIENCE_SECONDS = 120.0
 class Page:
     """One tab. ``events`` holds what it said of itself, ``problems`` what went wrong in it."""
 
-    def __init__(self, incoming: int, outgoing: int) -> None:
-        self._incoming = os.fdopen(incoming, "rb", buffering=0)
-        self._outgoing = os.fdopen(outgoing, "wb", buffering=0)
+    def __init__(self, incoming: RawIOBase, outgoing: RawIOBase) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
         self._rest = b""
         self._number = 0
         self._session = ""
@@ -162,7 +163,11 @@ def chromium() -> Iterator[Page]:
         os.close(theirs_in)
         os.close(theirs_out)
         try:
-            yield Page(ours_in, ours_out)
+            with (
+                os.fdopen(ours_in, "rb", buffering=0) as incoming,
+                os.fdopen(ours_out, "wb", buffering=0) as outgoing,
+            ):
+                yield Page(incoming, outgoing)
         finally:
             os.killpg(process, signal.SIGKILL)
             os.waitpid(process, 0)
