@@ -13,6 +13,7 @@ import time
 
 from headway.core import fleet, positions, rollout
 from headway.core.fleet import Member
+from headway.core.signalling import signal_of
 from headway.model.plan import AppConfig, Step
 from headway.model.report import Activity, Report
 from headway.model.rollout import Observed, Rollout
@@ -70,7 +71,7 @@ def half_way(everybody: list[Member]) -> Rollout:
         else:
             decision = rollout.decide(state, Observed(view), 100.0)
         state = decision.state
-        signal = rollout.signal_of(state)
+        signal = signal_of(state)
     return state
 
 
@@ -78,7 +79,7 @@ def measure(size: int) -> float:
     """Milliseconds for one observation, median."""
     everybody = members(size)
     state = half_way(everybody)
-    signal = rollout.signal_of(state)
+    signal = signal_of(state)
     times = []
     for _ in range(RUNS):
         began = time.perf_counter()

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from headway.core import journal, positions, rollout
 from headway.core.fleet import Member, view
 from headway.core.goal import goal
+from headway.core.signalling import signal_of
 from headway.core.wave import within
 from headway.errors import Refused
 from headway.model.build import Failure
@@ -151,7 +152,7 @@ class RolloutMachine(RuleBasedStateMachine):
 
     def fleet(self):
         members = [Member(node.record, node.report, node.last_seen) for node in self.nodes]
-        signal = rollout.signal_of(self.state) if self.state else None
+        signal = signal_of(self.state) if self.state else None
         return view("web", members, signal, self.now, SILENT_AFTER)
 
     def take(self, decision: Decision) -> None:
@@ -311,11 +312,18 @@ class RolloutMachine(RuleBasedStateMachine):
             node.dead = node.dead and not the_dead_rise
         for _ in range(rounds):
             self.all_decide()
+            self.transitions_stay_within_concurrency()
             self.all_arrive()
             self.all_report()
             self.observe(6.0, outcome, Action.REVERT)
             if self.smoke_wanted is not None:
                 self.smoke_ends(True)
+
+    @precondition(lambda self: self.state is not None and self.state.phase in LIVE)
+    @rule(i=st.integers(0, 99))
+    def all_goes_well_but_one_dies(self, i) -> None:
+        self.nodes[i % len(self.nodes)].dead = True
+        self.all_goes_well(8, False, Outcome.PASS)
 
     # What people do.
 

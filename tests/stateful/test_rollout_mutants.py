@@ -16,12 +16,12 @@ Mutate = Callable[[pytest.MonkeyPatch], None]
 
 
 def epochs_stand_still(patch: pytest.MonkeyPatch) -> None:
-    genuine = rollout._signal
+    genuine = rollout.signalled
 
     def same_epoch(state, by, why, now):
         return genuine(structs.replace(state, epoch=max(7, state.epoch - 1)), by, why, now)
 
-    patch.setattr(rollout, "_signal", same_epoch)
+    patch.setattr(rollout, "signalled", same_epoch)
 
 
 def concurrency_is_ignored(patch: pytest.MonkeyPatch) -> None:

@@ -20,11 +20,12 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from headway.core import plan as plans
-from headway.core import wave
+from headway.core import revert, wave
 from headway.core.green import Findings, examine, held_by
 from headway.core.plan import title
+from headway.core.signalling import everywhere, left_behind, signalled
 from headway.errors import Refused
-from headway.model.hold import Hold, Scope
+from headway.model.hold import Hold
 from headway.model.names import BuildId
 from headway.model.plan import AppConfig, Gate
 from headway.model.rollout import (
@@ -35,11 +36,9 @@ from headway.model.rollout import (
     Decision,
     Event,
     FleetView,
-    NodeState,
     Observed,
     Pause,
     Phase,
-    PlaceHold,
     Resume,
     Retry,
     Revert,
@@ -47,9 +46,7 @@ from headway.model.rollout import (
     RunSmoke,
     SmokeTested,
     Supersede,
-    WriteSignal,
 )
-from headway.model.signal import Layer, Signal
 from headway.model.verdict import Outcome, Verdict
 
 HEADWAY = "headway"
@@ -128,7 +125,7 @@ def start(
         raise Refused(f'{app.name} has no plan "{plan_name}"; it has {", ".join(app.plans)}')
     plans.check(plan_name, plan)
     plans.covers(plan, fleet)
-    layer = _layer(predecessor)
+    layer = left_behind(predecessor)
     if target == base and layer is None:
         raise Refused(f"{target[:12]} is live already")
     first = plans.following(plan, -1, fleet)
@@ -160,7 +157,7 @@ def start(
         retry={step.tier: 1.0 for step in plan},
         metrics=tuple(metric.name for metric in app.metrics),
     )
-    return _signal(state, by, why, now)
+    return signalled(state, by, why, now)
 
 
 def decide(state: Rollout, event: Event, now: float) -> Decision:
@@ -179,7 +176,7 @@ def decide(state: Rollout, event: Event, now: float) -> Decision:
         case Resume():
             return _resume(state, event, now)
         case Revert():
-            return _revert(state, event.by, event.reason, now)
+            return revert.begin(state, event.by, event.reason, now)
         case Abort():
             return _end(state, Phase.ABORTED, event.by, f"{event.by} aborts: {event.reason}", now)
         case Supersede():
@@ -191,7 +188,7 @@ def decide(state: Rollout, event: Event, now: float) -> Decision:
 
 def _observe(state: Rollout, event: Observed, now: float) -> Decision:
     if state.phase is Phase.REVERTING:
-        return _revert_wave(state, event.fleet, now)
+        return revert.go_on(state, event.fleet, now)
     if state.phase not in LIVE:
         return Decision(state, why=state.why)
     found = examine(state, event, now)
@@ -200,7 +197,7 @@ def _observe(state: Rollout, event: Observed, now: float) -> Decision:
     if state.phase is Phase.PAUSED:
         return Decision(state, alerts, _told(news) or state.why)
     if found.revert and state.base is not None:
-        return _revert(state, HEADWAY, found.revert, now)
+        return revert.begin(state, HEADWAY, found.revert, now)
     if found.pause:
         return _pause(state, f"paused: {found.pause}", found.objections, now)
     if found.held:
@@ -226,12 +223,12 @@ def _rolling(state: Rollout, fleet: FleetView, found: Findings, now: float) -> D
     if risen > front:
         why = f"{title(step)}: the wave rises to {plans.percent(risen)}"
         fractions = {**state.fractions, step.tier: risen}
-        return _signal(structs.replace(state, fractions=fractions), HEADWAY, why, now)
+        return signalled(structs.replace(state, fractions=fractions), HEADWAY, why, now)
     retried = state.retry.get(step.tier, front)
     again = wave.retry(nodes, retried, front, bound)
     if again > retried:
         why = f"{title(step)}: failed nodes up to {plans.percent(again)} try again"
-        return _signal(
+        return signalled(
             structs.replace(state, retry={**state.retry, step.tier: again}), HEADWAY, why, now
         )
     if not found.complete:
@@ -355,115 +352,26 @@ def _retry(state: Rollout, event: Retry, now: float) -> Decision:
         since=since,
         step_since=now,
         attempt=state.epoch + 1,
-        retry=_everywhere(state) if state.phase is Phase.REVERTING else again_in_turn,
+        retry=everywhere(state) if state.phase is Phase.REVERTING else again_in_turn,
     )
-    return _signal(again, event.by, why, now)
-
-
-def _revert(state: Rollout, by: str, reason: str, now: float) -> Decision:
-    if state.phase is Phase.REVERTING:
-        return Decision(state, why=f"already {state.why}")
-    if state.base is None:
-        raise Refused(f"{state.app} has no earlier build to go back to; pause or abort instead")
-    why = f"reverting to {state.base[:12]}, by {by}: {reason}"
-    at_once = state.revert_concurrency == "100%"
-    turned = structs.replace(
-        state,
-        phase=Phase.REVERTING,
-        resume_to=None,
-        objections=(),
-        since=now,
-        ended_at=None,
-        attempt=state.epoch + 1,
-        retry=_everywhere(state),
-        turned=state.epoch + 1,
-        fractions={} if at_once else state.fractions,
-        layer=None if at_once else state.layer,
-    )
-    decision = _signal(turned, by, why, now)
-    hold = Hold(
-        id=f"revert-{state.id}",
-        scope=Scope.APP,
-        on=state.app,
-        by=by,
-        reason=f"reverted {state.target[:12]}: {reason}",
-        at=now,
-    )
-    return structs.replace(decision, effects=(PlaceHold(hold), *decision.effects))
-
-
-def _revert_wave(state: Rollout, fleet: FleetView, now: float) -> Decision:
-    assert state.base is not None  # noqa: S101 - _revert refuses without a base
-    layered = state.layer.fractions if state.layer else {}
-    fractions, layer = dict(state.fractions), dict(layered)
-    for tier in set(fractions) | set(layer):
-        nodes = fleet.tiers.get(tier, ())
-        bound = wave.limits(nodes, state.revert_concurrency, "100%")
-        front = max(fractions.get(tier, 0.0), layer.get(tier, 0.0))
-        fallen = wave.fall(nodes, front, bound, state.base)
-        for lowered in (fractions, layer):
-            lowered[tier] = min(lowered.get(tier, 0.0), fallen)
-    fractions = {tier: front for tier, front in fractions.items() if front > 0}
-    layer = {tier: front for tier, front in layer.items() if front > 0}
-    if fractions != state.fractions or layer != layered:
-        kept = structs.replace(state.layer, fractions=layer) if state.layer and layer else None
-        lowered_state = structs.replace(state, fractions=fractions, layer=kept)
-        return _signal(lowered_state, HEADWAY, state.why, now)
-    everyone = [node for nodes in fleet.tiers.values() for node in nodes]
-    late = [n for n in everyone if n.state not in (NodeState.DONE, NodeState.HELD)]
-    if late:
-        return Decision(state, why=f"reverting: waiting for {_names([n.node for n in late])}")
-    held = [n.node for n in everyone if n.state is NodeState.HELD and n.running != state.base]
-    why = f"every node has attested {state.base[:12]} again"
-    if held:
-        why += f", but for {_names(held)}, held by a person"
-    return Decision(
-        structs.replace(state, phase=Phase.REVERTED, since=now, ended_at=now, why=why), why=why
-    )
+    return signalled(again, event.by, why, now)
 
 
 def _succeed(state: Rollout, now: float) -> Decision:
     done = structs.replace(
         state,
         phase=Phase.SUCCEEDED,
-        fractions=_everywhere(state),
+        fractions=everywhere(state),
         layer=None,
         since=now,
         ended_at=now,
     )
-    return _signal(done, HEADWAY, f"{state.target[:12]} is live on every node", now)
+    return signalled(done, HEADWAY, f"{state.target[:12]} is live on every node", now)
 
 
 def _end(state: Rollout, phase: Phase, by: str, why: str, now: float) -> Decision:
     ended = structs.replace(state, phase=phase, since=now, ended_at=now, objections=())
-    return _signal(ended, by, why, now)
-
-
-def signal_of(state: Rollout) -> Signal:
-    """The signal that says what the rollout, as it stands, asks of every node."""
-    return Signal(
-        app=state.app,
-        epoch=state.epoch,
-        rollout=state.id,
-        base=state.base,
-        target=state.target,
-        fractions=state.fractions,
-        attempt=state.attempt,
-        prepare=state.phase in LIVE and state.phase is not Phase.REVERTING,
-        issued_at=state.since,
-        by=state.by,
-        why=state.why[:500],
-        turned=state.turned,
-        layer=state.layer,
-        retry=state.retry,
-    )
-
-
-def _signal(state: Rollout, by: str, why: str, now: float) -> Decision:
-    """The state with the next epoch, and the signal that says it."""
-    state = structs.replace(state, epoch=state.epoch + 1, why=why)
-    signal = structs.replace(signal_of(state), issued_at=now, by=by)
-    return Decision(state, (WriteSignal(signal),), why)
+    return signalled(ended, by, why, now)
 
 
 def _note_verdicts(state: Rollout, found: Findings) -> tuple[Rollout, tuple[Verdict, ...]]:
@@ -475,26 +383,6 @@ def _note_verdicts(state: Rollout, found: Findings) -> tuple[Rollout, tuple[Verd
 
 def _told(news: tuple[Verdict, ...]) -> str:
     return "; ".join(verdict.sentence for verdict in news)
-
-
-def _layer(predecessor: Rollout | None) -> Layer | None:
-    if predecessor is None or not any(predecessor.fractions.values()):
-        return None
-    if predecessor.layer is not None:
-        raise Refused(
-            "two unfinished rollouts lie on top of each other; revert the last one before another"
-        )
-    return Layer(predecessor.target, predecessor.fractions)
-
-
-def _everywhere(state: Rollout) -> dict[str, float]:
-    return {step.tier: 1.0 for step in state.plan}
-
-
-def _names(nodes: list[str]) -> str:
-    """The first few names, and how many more."""
-    shown = ", ".join(sorted(nodes)[:3])
-    return shown if len(nodes) <= 3 else f"{shown} and {len(nodes) - 3} more"
 
 
 def _not_allowed(state: Rollout, event: Event) -> str:

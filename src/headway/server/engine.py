@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from headway.core import rollout as core
 from headway.core.next_step import GOES_ON, standing
-from headway.core.rollout import HEADWAY, signal_of
+from headway.core.rollout import HEADWAY
+from headway.core.signalling import signal_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView
 from headway.model.build import Build
 from headway.model.plan import AppConfig

@@ -5,7 +5,7 @@ from collections import Counter
 from headway.core.fleet import see
 from headway.core.goal import goal
 from headway.core.next_step import next_action, standing
-from headway.core.rollout import signal_of
+from headway.core.signalling import signal_of
 from headway.model.rollout import LIVE, FleetView, Rollout
 from headway.model.signal import NodeRecord
 from headway.model.views import NodeStatus, RolloutView, TierView

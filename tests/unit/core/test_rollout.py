@@ -6,6 +6,7 @@ from msgspec import structs
 from headway.core import rollout
 from headway.core.goal import has_failed
 from headway.core.next_step import next_action
+from headway.core.signalling import signal_of
 from headway.errors import Refused
 from headway.model.build import Failure
 from headway.model.hold import Hold, Scope
@@ -214,7 +215,7 @@ def test_retry_lets_failed_nodes_try_again_within_the_concurrency() -> None:
 
 
 def test_a_new_rollout_tries_again_what_failed_in_an_earlier_one() -> None:
-    signal = rollout.signal_of(Story().state)
+    signal = signal_of(Story().state)
     seat = Seat("production", 0.75)
     assert not has_failed(Failure(TARGET, 10), TARGET, signal, seat)
     assert has_failed(Failure(TARGET, signal.attempt), TARGET, signal, seat)

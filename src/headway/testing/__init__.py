@@ -1,1 +1,0 @@
-"""Fakes that the tests use, shipped for users' tests."""
