@@ -21,7 +21,7 @@ from headway.errors import HeadwayError, HookFailed, Refused, StorageFailed, Unt
 from headway.model.build import Build, Failure, Manifest
 from headway.model.names import BuildId, Digest
 from headway.model.report import Activity, Report
-from headway.model.signal import RECORD_TYPE, SIGNAL_TYPE, NodeRecord, Signal
+from headway.model.signal import RECORD_TYPE, SIGNAL_TYPE, VERSION, NodeRecord, Signal
 from headway.signing import Trust
 
 _BETWEEN = {Activity.RESTARTING, Activity.VERIFYING, Activity.FLIPPING_BACK}
@@ -33,7 +33,7 @@ _GLANCE = 5.0
 """At least this often, in seconds, everything is looked at again."""
 
 Save = Callable[[Digest, int, Iterator[bytes]], None]
-_Value = TypeVar("_Value")
+_Value = TypeVar("_Value", Signal, NodeRecord)
 
 
 class Source(Protocol):
@@ -338,6 +338,9 @@ class Worker:
 
 def _decode(payload: bytes, into: type[_Value]) -> _Value:
     try:
-        return msgspec.json.decode(payload, type=into)
+        value = msgspec.json.decode(payload, type=into)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Untrusted(f"it cannot be understood: {error}") from None
+    if value.version > VERSION:
+        raise Untrusted(f"it is of version {value.version}; upgrade this agent to follow it")
+    return value

@@ -1,6 +1,8 @@
 """The small signed values in the signal store: one per app, and one per node.
 
 Both travel as the payload of a DSSE envelope signed by a release key (``headway.signing``).
+An agent ignores fields that it does not know, so that a newer control plane can add some; what an
+older agent must not act on without understanding comes with a higher ``version``.
 """
 
 from msgspec import Struct
@@ -9,17 +11,18 @@ from headway.model.names import BuildId, Fraction, Name, NodeName, Text
 
 SIGNAL_TYPE = "application/vnd.headway.signal+json"
 RECORD_TYPE = "application/vnd.headway.node+json"
-MAX_SIGNAL_BYTES = 4096
+VERSION = 1
+"""The version of both values that this code understands."""
 
 
-class Layer(Struct, frozen=True, forbid_unknown_fields=True):
+class Layer(Struct, frozen=True):
     """What an earlier, unfinished rollout left behind, and on which fractions."""
 
     build: BuildId
     fractions: dict[Name, Fraction]
 
 
-class Signal(Struct, frozen=True, forbid_unknown_fields=True):
+class Signal(Struct, frozen=True):
     """What an app's nodes should run.
 
     A node whose position in its tier is below ``fractions[tier]`` runs ``target``; else, below
@@ -46,9 +49,10 @@ class Signal(Struct, frozen=True, forbid_unknown_fields=True):
     turned: int = 0
     layer: Layer | None = None
     retry: dict[Name, Fraction] = {}
+    version: int = VERSION
 
 
-class Seat(Struct, frozen=True, forbid_unknown_fields=True):
+class Seat(Struct, frozen=True):
     """A node's place in one app: its tier, its position in [0, 1), and a build it is pinned to."""
 
     tier: Name
@@ -56,7 +60,7 @@ class Seat(Struct, frozen=True, forbid_unknown_fields=True):
     pin: BuildId | None = None
 
 
-class NodeHold(Struct, frozen=True, forbid_unknown_fields=True):
+class NodeHold(Struct, frozen=True):
     """Why a node keeps what it runs, whatever is signalled."""
 
     by: Text
@@ -64,7 +68,7 @@ class NodeHold(Struct, frozen=True, forbid_unknown_fields=True):
     until: float | None = None
 
 
-class NodeRecord(Struct, frozen=True, forbid_unknown_fields=True):
+class NodeRecord(Struct, frozen=True):
     """What the control plane has decided about one node.
 
     ``serial`` rises with every write, as the signal's epoch does. ``seats`` is keyed by app.
@@ -75,6 +79,7 @@ class NodeRecord(Struct, frozen=True, forbid_unknown_fields=True):
     zone: Name
     seats: dict[Name, Seat]
     hold: NodeHold | None = None
+    version: int = VERSION
 
 
 def signal_key(app: str) -> str:

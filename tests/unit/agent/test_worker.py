@@ -1,5 +1,6 @@
 """One app from signal to report: the way forward, the way back, and what is refused."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from headway.agent.worker import Worker
 from headway.errors import Unreachable, Untrusted
 from headway.model.build import Failure
 from headway.model.report import Activity, Report
-from headway.model.signal import NodeHold
+from headway.model.signal import SIGNAL_TYPE, NodeHold
 from headway.signing import Signer, Trust
 from tests.unit.agent.agent_shelf import (
     RELEASE_KEY,
@@ -317,6 +318,20 @@ def test_what_is_not_signed_for_here_is_refused(
         worker.offer(*value)
     assert len([record for record in caplog.records if "refused" in record.message]) == 7
     worker.offer(key, envelope)
+    until(lambda: idle_with(worker, site.better, epoch=2))
+
+
+def test_fields_of_a_newer_control_plane_are_ignored_but_not_a_newer_version(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = on_the_good_build(site)
+    key, envelope = sealed_signal(site.better, epoch=2)
+    payload = json.loads(Trust.of(RELEASE_KEY.public_pem).open(envelope, SIGNAL_TYPE))
+    newer = json.dumps(payload | {"version": 2, "epoch": 3}).encode()
+    worker.offer(key, RELEASE_KEY.seal(newer, SIGNAL_TYPE))
+    assert "upgrade this agent" in caplog.records[-1].__dict__["error"]
+    wider = json.dumps(payload | {"something": "new"}).encode()
+    worker.offer(key, RELEASE_KEY.seal(wider, SIGNAL_TYPE))
     until(lambda: idle_with(worker, site.better, epoch=2))
 
 
