@@ -50,11 +50,12 @@ class Slots:
 
     def holding(self, build: BuildId) -> str | None:
         """A slot in which ``build`` is ready; the hot one if it is that."""
-        ready = [
-            name
-            for name, slot in self._memory.state.slots.items()
-            if slot.build == build and self.path(name).is_dir()
-        ]
+        with durable.storing(f"looking for {build[:12]} below {self.app}"):
+            ready = [
+                name
+                for name, slot in self._memory.state.slots.items()
+                if slot.build == build and self.path(name).is_dir()
+            ]
         hot = self.hot()
         return hot if hot in ready else next(iter(ready), None)
 
