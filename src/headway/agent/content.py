@@ -38,7 +38,8 @@ class Content:
 
     def close(self) -> None:
         """Release the handle of the directory."""
-        os.close(self._store)
+        with contextlib.suppress(OSError):
+            os.close(self._store)
 
     def missing(self, manifest: Manifest) -> dict[str, int]:
         """Digest and size in bytes of what the manifest names and the store does not hold."""
