@@ -31,6 +31,7 @@ class Slots:
     def __init__(self, app: Path, memory: Memory) -> None:
         self.app = app
         self._memory = memory
+        self._sound: BuildId | None = None
         with durable.storing(f"setting up {app}"):
             durable.make_directory(app / "slots")
             durable.make_directory(app / "manifests")
@@ -68,8 +69,9 @@ class Slots:
     def gather(self, manifest: Manifest, fetch: Fetch, proceed: Callable[[], None]) -> None:
         """Bring what the manifest names into the store.
 
-        ``proceed`` is called before each file and may raise. Raises StorageFailed, and what
-        ``fetch`` raises; then nothing of it stays.
+        Once this agent has seen all content of a build in the store, that is not looked for
+        again, until a preparation fails. ``proceed`` is called before each file and may raise.
+        Raises StorageFailed, and what ``fetch`` raises; then nothing of it stays.
         """
 
         def save(digest: str, size: int, chunks: Iterator[bytes]) -> None:
@@ -78,7 +80,8 @@ class Slots:
 
         with durable.storing(f"fetching into {self._content.path}"):
             try:
-                if missing := self._content.missing(manifest):
+                there = self._manifest(self._sound) if self._sound else None
+                if missing := self._content.missing(manifest, there):
                     fetch(missing, save)
                 self._content.commit()
             except BaseException:
@@ -99,6 +102,7 @@ class Slots:
         ``keep`` are builds whose slots are spared while there is another. ``hook`` runs in the
         finished tree; ``proceed`` is called between files and may raise.
         """
+        self._sound = None
         with durable.storing(f"preparing {build.id[:12]} below {self.app}"):
             name = self._choose(keep)
             slot, path = self._memory.state.slots.get(name, Slot()), self.path(name)
@@ -115,6 +119,7 @@ class Slots:
                 durable.sync_file_system(handle)
         age = 1 + max((slot.age for slot in self._memory.state.slots.values()), default=0)
         self._memory.keep_slot(name, Slot(build.id, build.commit, exact=hook is None, age=age))
+        self._sound = build.id
         return name
 
     def tidy(self, keep: set[BuildId]) -> None:

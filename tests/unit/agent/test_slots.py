@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from headway.agent import durable
+from headway.agent.content import Content
 from headway.agent.slots import Slots
 from headway.agent.state import Memory, Slot
 from headway.agent.switch import hot, switch
 from headway.errors import Refused, StorageFailed
-from tests.unit.agent.agent_shelf import Shelf, files, snapshot
+from headway.model.build import Entry, Kind
+from tests.unit.agent.agent_shelf import Shelf, digest, files, snapshot
 
 
 class Bench:
@@ -135,6 +137,55 @@ def test_only_what_is_new_is_fetched(bench: Bench) -> None:
     bench.shelf.fetched.clear()
     bench.prepare("B")
     assert len(bench.shelf.fetched) == 1
+
+
+def test_what_was_seen_in_the_store_is_not_looked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    holds = Content._holds
+
+    def watched(content: Content, entry: Entry) -> bool:
+        looked.append(entry.path)
+        return holds(content, entry)
+
+    monkeypatch.setattr(Content, "_holds", watched)
+    bench.prepare("A")
+    assert looked == ["f", "same"]
+    looked.clear()
+    bench.prepare("B")
+    assert looked == ["f"]
+
+
+def test_content_that_vanished_is_fetched_again_after_one_failure(bench: Bench) -> None:
+    bench.prepare("A")
+    bench.prepare("B")
+    same = next((bench.slots.app / "store").glob(f"??/{digest('same')}"))
+    same.unlink()
+    with pytest.raises(StorageFailed):
+        bench.prepare("C")
+    assert bench.text(bench.prepare("C")) == "C"
+    assert same.exists()
+
+
+def test_an_executable_is_fetched_once_and_its_content_without_the_mode_again(
+    bench: Bench,
+) -> None:
+    def prepare(kind: Kind, text: str) -> None:
+        build = bench.shelf.add({"run": (kind, "#!/bin/sh"), **files(f=text)})
+        described, manifest = bench.shelf.describe("web", build)
+        bench.slots.gather(
+            manifest, lambda wanted, save: bench.shelf.fetch("web", build, wanted, save), quiet
+        )
+        slot = bench.slots.prepare(described, manifest, set(), None, quiet)
+        assert snapshot(bench.slots.path(slot))["run"] == (kind, "#!/bin/sh")
+        bench.slots.tidy(set())
+
+    for text in "ABCDE":
+        prepare(Kind.EXECUTABLE, text)
+    assert bench.shelf.fetched.count(digest("#!/bin/sh")) == 1
+    prepare(Kind.FILE, "F")
+    assert bench.shelf.fetched.count(digest("#!/bin/sh")) == 2
 
 
 def test_tidying_finds_what_was_left_in_a_cold_slot(bench: Bench) -> None:
