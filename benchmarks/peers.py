@@ -122,7 +122,7 @@ class OSTree:
         self._last: Path | None = None
 
     def take(self, tree: Path) -> tuple[float, int]:
-        """Seconds and bytes; the first pull is a whole one."""
+        """Seconds and bytes; the first build is copied from the origin's disk, and not counted."""
         new = run(
             "ostree",
             f"--repo={self._origin}",
@@ -138,7 +138,11 @@ class OSTree:
         target = self._place / f"checkout-{new[:12]}"
         self._sent()
         began = time.perf_counter()
-        run("ostree", f"--repo={self._repo}", "pull", "origin", "web")
+        if self._commit:
+            run("ostree", f"--repo={self._repo}", "pull", "origin", "web")
+        else:
+            local = ["pull-local", "--remote=origin", str(self._origin), "web"]
+            run("ostree", f"--repo={self._repo}", *local)
         run("ostree", f"--repo={self._repo}", "checkout", "-U", "-H", "origin:web", target)
         flip(self._place, target)
         taken = time.perf_counter() - began

@@ -30,6 +30,9 @@ from headway.model.signal import (
 )
 from headway.signing import Signer, Trust
 
+_REST = 2.0
+"""How long, in seconds, the agent has had time to tidy up before each signal."""
+
 
 def _status(field: str) -> float:
     """A field of /proc/self/status in megabytes."""
@@ -85,6 +88,7 @@ class _Bench:
         envelope = self._seal(signal, SIGNAL_TYPE)
         self._target = target
         self._done.clear()
+        time.sleep(_REST)
         gc.collect()
         idle = _status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from headway.agent import durable
@@ -93,10 +93,14 @@ class Content:
             # A rename between two links of one file does nothing, and leaves both names.
             self._unlink(spare)
 
-    def collect(self) -> int:
-        """Remove, at an easy pace, what no slot links to any more; returns how many."""
+    def collect(self, proceed: Callable[[], None]) -> int:
+        """Remove, at an easy pace, what no slot links to any more; returns how many.
+
+        ``proceed`` is called again and again and may raise.
+        """
         removed = 0
         for shelf in self.path.glob("[0-9a-f][0-9a-f]"):
+            proceed()
             for item in os.scandir(shelf):
                 if item.stat(follow_symlinks=False).st_nlink == 1:
                     (shelf / item.name).unlink()

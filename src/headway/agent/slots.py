@@ -122,22 +122,27 @@ class Slots:
         self._sound = build.id
         return name
 
-    def tidy(self, keep: set[BuildId]) -> None:
-        """While idle: check cold slots, drop those beyond three, remove content without use."""
+    def tidy(self, keep: set[BuildId], proceed: Callable[[], None]) -> None:
+        """While idle: check cold slots, drop those beyond three, remove content without use.
+
+        ``proceed`` is called between these and may raise; what is left is done another time.
+        """
         with durable.storing(f"tidying {self.app}"):
             for name in self._free(keep):
+                proceed()
                 if int(name) > _LEAST:
                     self._memory.keep_slot(name, Slot())
                     shutil.rmtree(self.path(name), ignore_errors=True)
                     known = self._memory.state.slots.items()
                     self._memory.keep(slots={key: slot for key, slot in known if key != name})
             for name, slot in self._memory.state.slots.items():
+                proceed()
                 known_build = slot.build and not slot.exact and name != self.hot()
                 manifest = self._manifest(slot.build) if known_build and slot.build else None
                 if manifest is not None and tree.is_exact(self.path(name), manifest):
                     changed = Slot(slot.build, slot.commit, exact=True, age=slot.age)
                     self._memory.keep_slot(name, changed)
-            self._content.collect()
+            self._content.collect(proceed)
             held = {f"{slot.build}.json" for slot in self._memory.state.slots.values()}
             for path in (self.app / "manifests").iterdir():
                 if path.name not in held:

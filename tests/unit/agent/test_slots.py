@@ -179,7 +179,7 @@ def test_an_executable_is_fetched_once_and_its_content_without_the_mode_again(
         )
         slot = bench.slots.prepare(described, manifest, set(), None, quiet)
         assert snapshot(bench.slots.path(slot))["run"] == (kind, "#!/bin/sh")
-        bench.slots.tidy(set())
+        bench.slots.tidy(set(), quiet)
 
     for text in "ABCDE":
         prepare(Kind.EXECUTABLE, text)
@@ -196,7 +196,7 @@ def test_tidying_finds_what_was_left_in_a_cold_slot(bench: Bench) -> None:
     for slot in "12":
         known = bench.memory.state.slots[slot]
         bench.memory.keep_slot(slot, Slot(known.build, known.commit, exact=False, age=known.age))
-    bench.slots.tidy(set())
+    bench.slots.tidy(set(), quiet)
     assert [bench.memory.state.slots[slot].exact for slot in "12"] == [False, True]
     assert bench.prepare("D") == "1"
     assert not litter.exists()
@@ -207,9 +207,34 @@ def test_slots_beyond_three_are_given_up(bench: Bench) -> None:
         bench.prepare(text)
     bench.slots.path("4").mkdir()
     bench.memory.keep_slot("4", Slot())
-    bench.slots.tidy(set())
+    bench.slots.tidy(set(), quiet)
     assert not bench.slots.path("4").exists()
     assert set(bench.memory.state.slots) == {"1", "2", "3"}
+
+
+class _News(Exception):
+    pass
+
+
+def test_tidying_makes_way_for_news(bench: Bench) -> None:
+    for text in "ABCD":
+        bench.prepare(text)
+    bench.prepare("E")
+    store = bench.slots.app / "store"
+    unused = [next(store.glob(f"??/{digest(text)}")) for text in "AB"]
+    looks = 0
+
+    def news() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            raise _News
+
+    with pytest.raises(_News):
+        bench.slots.tidy(set(), news)
+    assert any(path.exists() for path in unused)
+    bench.slots.tidy(set(), quiet)
+    assert not any(path.exists() for path in unused)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
