@@ -71,6 +71,14 @@ class _Ear(logging.Handler):
             self.worker.stop()
 
 
+class _Once(Worker):
+    """A worker that ends when there is nothing more to do, and all is tidied up."""
+
+    def _glance(self) -> float:
+        self.stop()
+        return super()._glance()
+
+
 def activate(order: Order, trust: Trust) -> Outcome:
     ear = _Ear()
     log.handlers[:] = [ear]
@@ -83,11 +91,10 @@ def activate(order: Order, trust: Trust) -> Outcome:
         report = worker.report("boot", 1, {})
         if report.activity is Activity.IDLE and report.running == order.target:
             ear.outcome.running = report.running
-            worker.stop()
 
     worker: Worker | None = None
     try:
-        worker = Worker(
+        worker = _Once(
             node="n1",
             app=AppSettings("web", "production"),
             root=Path(order.root),

@@ -14,7 +14,7 @@ from tests.faults.disks import LOGFLUSH, NOLOGFLUSH
 from tests.faults.labs import PowerLab
 from tests.faults.stage import FULL, seed
 
-CUTS = 2500 if FULL else 60
+CUTS = 2500 if FULL else 40
 
 
 @pytest.mark.parametrize("flag", [LOGFLUSH, NOLOGFLUSH], ids=["logflush", "nologflush"])
