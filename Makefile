@@ -4,13 +4,17 @@ export UV_PYTHON_DOWNLOADS = never
 UV = .venv/bin/uv
 RUN = $(UV) run --frozen
 
-.PHONY: demo test lint bench servers setup clean
+.PHONY: demo test faults lint bench servers setup clean
 
 demo: setup
 	$(RUN) headway demo $(ARGS)
 
 test: lint
 	$(RUN) pytest $(ARGS)
+
+# Every system call of an activation failed in every way, and ten thousand power cuts: half an hour.
+faults: setup
+	HEADWAY_FAULTS=full $(RUN) pytest tests/faults -s $(ARGS)
 
 lint: setup
 	$(RUN) ruff check .

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("benchmarks.decide",)
+BENCHMARKS = ("benchmarks.decide", "benchmarks.switch")
 
 for name in BENCHMARKS:
     print(f"== {name}", flush=True)

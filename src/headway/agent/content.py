@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from headway.agent import durable
@@ -38,12 +38,22 @@ class Content:
 
     def close(self) -> None:
         """Release the handle of the directory."""
-        os.close(self._store)
+        with contextlib.suppress(OSError):
+            os.close(self._store)
 
-    def missing(self, manifest: Manifest) -> dict[str, int]:
-        """Digest and size in bytes of what the manifest names and the store does not hold."""
-        sizes = {entry.digest: entry.size for entry in manifest.entries if entry.kind in MODES}
-        return {digest: size for digest, size in sizes.items() if not self._holds(digest, size)}
+    def missing(self, manifest: Manifest, there: Manifest | None = None) -> dict[str, int]:
+        """Digest and size in bytes of what the manifest names and the store does not hold.
+
+        What ``there`` names is known to be held, and is not looked for.
+        """
+        known = {(entry.digest, entry.kind) for entry in there.entries} if there else set()
+        return {
+            entry.digest: entry.size
+            for entry in manifest.entries
+            if (entry.digest, entry.kind) not in known
+            and entry.kind in MODES
+            and not self._holds(entry)
+        }
 
     def add(self, digest: str, chunks: Iterator[bytes]) -> None:
         """Take in one content; ``chunks`` raises at its end unless it has this digest."""
@@ -83,10 +93,14 @@ class Content:
             # A rename between two links of one file does nothing, and leaves both names.
             self._unlink(spare)
 
-    def collect(self) -> int:
-        """Remove, at an easy pace, what no slot links to any more; returns how many."""
+    def collect(self, proceed: Callable[[], None]) -> int:
+        """Remove, at an easy pace, what no slot links to any more; returns how many.
+
+        ``proceed`` is called again and again and may raise.
+        """
         removed = 0
         for shelf in self.path.glob("[0-9a-f][0-9a-f]"):
+            proceed()
             for item in os.scandir(shelf):
                 if item.stat(follow_symlinks=False).st_nlink == 1:
                     (shelf / item.name).unlink()
@@ -155,12 +169,14 @@ class Content:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._store)
 
-    def _holds(self, digest: str, size: int) -> bool:
-        place = _place(digest, Kind.FILE)
-        try:
-            return os.stat(place, dir_fd=self._store, follow_symlinks=False).st_size == size
-        except FileNotFoundError:
-            return False
+    def _holds(self, entry: Entry) -> bool:
+        # An executable can be copied from a plain file, which is collected once it has been.
+        for kind in dict.fromkeys((entry.kind, Kind.FILE)):
+            place = _place(entry.digest, kind)
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(place, dir_fd=self._store, follow_symlinks=False)
+                return found.st_size == entry.size
+        return False
 
 
 def _place(digest: str, kind: Kind) -> str:

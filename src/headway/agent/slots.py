@@ -31,6 +31,7 @@ class Slots:
     def __init__(self, app: Path, memory: Memory) -> None:
         self.app = app
         self._memory = memory
+        self._sound: BuildId | None = None
         with durable.storing(f"setting up {app}"):
             durable.make_directory(app / "slots")
             durable.make_directory(app / "manifests")
@@ -50,11 +51,12 @@ class Slots:
 
     def holding(self, build: BuildId) -> str | None:
         """A slot in which ``build`` is ready; the hot one if it is that."""
-        ready = [
-            name
-            for name, slot in self._memory.state.slots.items()
-            if slot.build == build and self.path(name).is_dir()
-        ]
+        with durable.storing(f"looking for {build[:12]} below {self.app}"):
+            ready = [
+                name
+                for name, slot in self._memory.state.slots.items()
+                if slot.build == build and self.path(name).is_dir()
+            ]
         hot = self.hot()
         return hot if hot in ready else next(iter(ready), None)
 
@@ -67,8 +69,9 @@ class Slots:
     def gather(self, manifest: Manifest, fetch: Fetch, proceed: Callable[[], None]) -> None:
         """Bring what the manifest names into the store.
 
-        ``proceed`` is called before each file and may raise. Raises StorageFailed, and what
-        ``fetch`` raises; then nothing of it stays.
+        Once this agent has seen all content of a build in the store, that is not looked for
+        again, until a preparation fails. ``proceed`` is called before each file and may raise.
+        Raises StorageFailed, and what ``fetch`` raises; then nothing of it stays.
         """
 
         def save(digest: str, size: int, chunks: Iterator[bytes]) -> None:
@@ -77,7 +80,8 @@ class Slots:
 
         with durable.storing(f"fetching into {self._content.path}"):
             try:
-                if missing := self._content.missing(manifest):
+                there = self._manifest(self._sound) if self._sound else None
+                if missing := self._content.missing(manifest, there):
                     fetch(missing, save)
                 self._content.commit()
             except BaseException:
@@ -98,6 +102,7 @@ class Slots:
         ``keep`` are builds whose slots are spared while there is another. ``hook`` runs in the
         finished tree; ``proceed`` is called between files and may raise.
         """
+        self._sound = None
         with durable.storing(f"preparing {build.id[:12]} below {self.app}"):
             name = self._choose(keep)
             slot, path = self._memory.state.slots.get(name, Slot()), self.path(name)
@@ -114,24 +119,30 @@ class Slots:
                 durable.sync_file_system(handle)
         age = 1 + max((slot.age for slot in self._memory.state.slots.values()), default=0)
         self._memory.keep_slot(name, Slot(build.id, build.commit, exact=hook is None, age=age))
+        self._sound = build.id
         return name
 
-    def tidy(self, keep: set[BuildId]) -> None:
-        """While idle: check cold slots, drop those beyond three, remove content without use."""
+    def tidy(self, keep: set[BuildId], proceed: Callable[[], None]) -> None:
+        """While idle: check cold slots, drop those beyond three, remove content without use.
+
+        ``proceed`` is called between these and may raise; what is left is done another time.
+        """
         with durable.storing(f"tidying {self.app}"):
             for name in self._free(keep):
+                proceed()
                 if int(name) > _LEAST:
                     self._memory.keep_slot(name, Slot())
                     shutil.rmtree(self.path(name), ignore_errors=True)
                     known = self._memory.state.slots.items()
                     self._memory.keep(slots={key: slot for key, slot in known if key != name})
             for name, slot in self._memory.state.slots.items():
+                proceed()
                 known_build = slot.build and not slot.exact and name != self.hot()
                 manifest = self._manifest(slot.build) if known_build and slot.build else None
                 if manifest is not None and tree.is_exact(self.path(name), manifest):
                     changed = Slot(slot.build, slot.commit, exact=True, age=slot.age)
                     self._memory.keep_slot(name, changed)
-            self._content.collect()
+            self._content.collect(proceed)
             held = {f"{slot.build}.json" for slot in self._memory.state.slots.values()}
             for path in (self.app / "manifests").iterdir():
                 if path.name not in held:

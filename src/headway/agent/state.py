@@ -89,11 +89,15 @@ class Memory:
 
     def _read(self) -> State:
         path = self._directory / _FILE
+        # A disk that fails for a moment is no reason to forget the epoch that was reached.
+        with durable.storing(f"reading {path}"):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                return State()
         try:
-            return msgspec.json.decode(path.read_bytes(), type=State)
-        except FileNotFoundError:
-            return State()
-        except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+            return msgspec.json.decode(content, type=State)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             aside = path.with_name(f"{_FILE}.unreadable-{time.time_ns()}")
             log.error(
                 "the state cannot be understood; it was set aside and every slot will be rebuilt",

@@ -1,6 +1,7 @@
 """The one name that an application is started from: ``current``, a link to its hot slot."""
 
 import contextlib
+import errno
 import os
 import re
 from pathlib import Path
@@ -15,12 +16,15 @@ _TARGET = re.compile(r"slots/([1-9][0-9]{0,3})")
 
 def hot(app: Path) -> str | None:
     """The name of the slot that ``current`` leads to; None before the first switch."""
-    try:
-        target = os.fspath((app / _NAME).readlink())
-    except FileNotFoundError:
-        return None
-    except OSError:
-        raise Refused(f"{app / _NAME} is not a link; move it away") from None
+    with durable.storing(f"reading {app / _NAME}"):
+        try:
+            target = os.fspath((app / _NAME).readlink())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise Refused(f"{app / _NAME} is not a link; move it away") from None
     found = _TARGET.fullmatch(target)
     if not found:
         raise Refused(f"{app / _NAME} leads out of {app / 'slots'}; remove it, nothing was changed")

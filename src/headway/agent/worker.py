@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 class _Superseded(Exception):
-    """The build that is being made ready is not wanted any more."""
+    """What is being done is not wanted any more, or not now."""
 
 
 class Worker:
@@ -187,9 +187,14 @@ class Worker:
         self._trouble = ""
         self._answer(Activity.IDLE, failed_here if moves else decided.why)
         if self._untidy:
-            self._slots.tidy(self._kept())
+            self._slots.tidy(self._kept(), self._make_way)
             self._untidy = False
         return self._glance()
+
+    def _make_way(self) -> None:
+        """What can wait is put off when there is news."""
+        if self._stopping or self._is_news():
+            raise _Superseded
 
     def _running(self) -> BuildId | None:
         state = self._memory.state

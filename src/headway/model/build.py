@@ -17,7 +17,7 @@ class Kind(StrEnum):
     LINK = "l"
 
 
-class Entry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Entry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One path of a build.
 
     ``path`` is relative, ``/``-separated, without ``.`` or ``..``. For files ``size`` is in
@@ -52,7 +52,7 @@ class Build(Struct, frozen=True, forbid_unknown_fields=True):
     subject: Text = ""
 
 
-class Location(Struct, frozen=True, array_like=True):
+class Location(Struct, frozen=True, array_like=True, gc=False):
     """Where a blob lies: in which pack, at which byte, how long compressed and raw."""
 
     pack: Digest

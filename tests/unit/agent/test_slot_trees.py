@@ -161,5 +161,5 @@ def test_linking_twice_leaves_no_spare_name() -> None:
 def test_content_without_a_slot_is_collected() -> None:
     with workplace() as (slot, content):
         tree.apply(slot, None, manifest(files(f="one")), content, nothing)
-        assert content.collect() == len(TEXTS) - 1
+        assert content.collect(lambda: None) == len(TEXTS) - 1
         assert content.missing(manifest(files(f="one", g="two"))) == {digest("two"): 3}

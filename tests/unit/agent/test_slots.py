@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from headway.agent import durable
+from headway.agent.content import Content
 from headway.agent.slots import Slots
 from headway.agent.state import Memory, Slot
 from headway.agent.switch import hot, switch
 from headway.errors import Refused, StorageFailed
-from tests.unit.agent.agent_shelf import Shelf, files, snapshot
+from headway.model.build import Entry, Kind
+from tests.unit.agent.agent_shelf import Shelf, digest, files, snapshot
 
 
 class Bench:
@@ -137,6 +139,55 @@ def test_only_what_is_new_is_fetched(bench: Bench) -> None:
     assert len(bench.shelf.fetched) == 1
 
 
+def test_what_was_seen_in_the_store_is_not_looked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    holds = Content._holds
+
+    def watched(content: Content, entry: Entry) -> bool:
+        looked.append(entry.path)
+        return holds(content, entry)
+
+    monkeypatch.setattr(Content, "_holds", watched)
+    bench.prepare("A")
+    assert looked == ["f", "same"]
+    looked.clear()
+    bench.prepare("B")
+    assert looked == ["f"]
+
+
+def test_content_that_vanished_is_fetched_again_after_one_failure(bench: Bench) -> None:
+    bench.prepare("A")
+    bench.prepare("B")
+    same = next((bench.slots.app / "store").glob(f"??/{digest('same')}"))
+    same.unlink()
+    with pytest.raises(StorageFailed):
+        bench.prepare("C")
+    assert bench.text(bench.prepare("C")) == "C"
+    assert same.exists()
+
+
+def test_an_executable_is_fetched_once_and_its_content_without_the_mode_again(
+    bench: Bench,
+) -> None:
+    def prepare(kind: Kind, text: str) -> None:
+        build = bench.shelf.add({"run": (kind, "#!/bin/sh"), **files(f=text)})
+        described, manifest = bench.shelf.describe("web", build)
+        bench.slots.gather(
+            manifest, lambda wanted, save: bench.shelf.fetch("web", build, wanted, save), quiet
+        )
+        slot = bench.slots.prepare(described, manifest, set(), None, quiet)
+        assert snapshot(bench.slots.path(slot))["run"] == (kind, "#!/bin/sh")
+        bench.slots.tidy(set(), quiet)
+
+    for text in "ABCDE":
+        prepare(Kind.EXECUTABLE, text)
+    assert bench.shelf.fetched.count(digest("#!/bin/sh")) == 1
+    prepare(Kind.FILE, "F")
+    assert bench.shelf.fetched.count(digest("#!/bin/sh")) == 2
+
+
 def test_tidying_finds_what_was_left_in_a_cold_slot(bench: Bench) -> None:
     for text in "ABC":
         bench.prepare(text)
@@ -145,7 +196,7 @@ def test_tidying_finds_what_was_left_in_a_cold_slot(bench: Bench) -> None:
     for slot in "12":
         known = bench.memory.state.slots[slot]
         bench.memory.keep_slot(slot, Slot(known.build, known.commit, exact=False, age=known.age))
-    bench.slots.tidy(set())
+    bench.slots.tidy(set(), quiet)
     assert [bench.memory.state.slots[slot].exact for slot in "12"] == [False, True]
     assert bench.prepare("D") == "1"
     assert not litter.exists()
@@ -156,9 +207,34 @@ def test_slots_beyond_three_are_given_up(bench: Bench) -> None:
         bench.prepare(text)
     bench.slots.path("4").mkdir()
     bench.memory.keep_slot("4", Slot())
-    bench.slots.tidy(set())
+    bench.slots.tidy(set(), quiet)
     assert not bench.slots.path("4").exists()
     assert set(bench.memory.state.slots) == {"1", "2", "3"}
+
+
+class _News(Exception):
+    pass
+
+
+def test_tidying_makes_way_for_news(bench: Bench) -> None:
+    for text in "ABCD":
+        bench.prepare(text)
+    bench.prepare("E")
+    store = bench.slots.app / "store"
+    unused = [next(store.glob(f"??/{digest(text)}")) for text in "AB"]
+    looks = 0
+
+    def news() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            raise _News
+
+    with pytest.raises(_News):
+        bench.slots.tidy(set(), news)
+    assert any(path.exists() for path in unused)
+    bench.slots.tidy(set(), quiet)
+    assert not any(path.exists() for path in unused)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])

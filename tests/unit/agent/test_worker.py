@@ -3,13 +3,14 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from headway.agent.config import AppSettings, CommandRestart, Hook, Verify
+from headway.agent.slots import Slots
 from headway.agent.state import Activation, Memory
 from headway.agent.switch import switch
 from headway.agent.worker import Worker
@@ -471,3 +472,17 @@ def test_a_lost_state_is_made_again(site: Site) -> None:
     worker.offer(*sealed_record())
     worker.offer(*sealed_signal(site.good, epoch=1))
     until(lambda: idle_with(worker, site.good))
+
+
+def test_a_signal_does_not_wait_for_the_tidying(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(slots: Slots, keep: set[str], proceed: Callable[[], None]) -> None:
+        while True:
+            proceed()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(Slots, "tidy", endless)
+    worker = on_the_good_build(site)
+    worker.offer(*sealed_signal(site.better, epoch=2, base=site.good))
+    until(lambda: idle_with(worker, site.better))

@@ -56,17 +56,21 @@ class DirectoryStorage:
     def _read(self, path: str, offset: int, length: int | None) -> Iterator[bytes]:
         with _explained(path):
             descriptor = _open_regular(self._root / path)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            file.seek(offset)
+        try:
             left = length
             while left is None or left > 0:
+                wanted = CHUNK_BYTES if left is None else min(CHUNK_BYTES, left)
                 with _explained(path):
-                    piece = file.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+                    piece = os.pread(descriptor, wanted, offset)
                 if not piece:
                     return
+                offset += len(piece)
                 if left is not None:
                     left -= len(piece)
                 yield piece
+        finally:
+            with suppress(OSError):
+                os.close(descriptor)
 
 
 def _make_directory(directory: Path) -> None:
