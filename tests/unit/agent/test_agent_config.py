@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from headway.agent.config import CommandRestart, NoRestart, SignalRestart, load
+from headway.agent.config import load
+from headway.agent.strategies import CommandRestart, NoRestart, SignalRestart
 from headway.errors import InvalidInput
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "webapp" / "agent.toml"
