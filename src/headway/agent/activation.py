@@ -147,13 +147,17 @@ class Activator:
         self._show(Activity.FLIPPING_BACK)
         switch(self._slots.app, back)
         environment = self._environment(back)
+        names = self._rolling.names
+        begun = activation.begun if len(names) > 1 else names
+        # What is out of traffic comes back before more is taken out: first what was not moved.
+        self._rolling.release(set(names) - set(begun))
         wrong = []
-        for name in self._rolling.names:
-            if name in activation.begun or len(self._rolling.names) == 1:
-                try:
-                    self._rolling.move(name, environment, anyway=True)
-                except HookFailed as second:
-                    wrong.append(second.sentence)
+        for name in reversed(begun):
+            try:
+                self._rolling.move(name, environment, anyway=True)
+            except HookFailed as second:
+                wrong.append(second.sentence)
+                self._rolling.release({name})
         error = self._memory.state.error
         if wrong:
             error = f"{error}; and after flipping back: {'; '.join(wrong)}"
@@ -178,7 +182,7 @@ class Activator:
         hot = self._slots.hot()
         if hot is None:
             return
-        wrong = self._rolling.release()
+        wrong = self._rolling.release(set(self._rolling.names))
         try:
             self._run("undrain", hot)
         except HookFailed as error:

@@ -5,7 +5,7 @@
 An app without instances is one instance without a name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec import structs
 
@@ -66,10 +66,10 @@ class Rolling:
         if gate is not None:
             gate.open()
 
-    def release(self) -> str:
-        """Put every instance into traffic; returns what went wrong, if anything did."""
+    def release(self, names: Collection[str]) -> str:
+        """Put these instances into traffic; returns what went wrong, if anything did."""
         wrong = []
-        for name in self.names:
+        for name in sorted(names):
             _, gate, told = self._of(name)
             try:
                 if gate is not None:

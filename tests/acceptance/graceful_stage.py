@@ -1,0 +1,203 @@
+"""A node that runs several instances of the example, each restarted the hard way, under load.
+
+A restart kills the instance's processes with SIGKILL and starts others, so whatever was in flight
+or came too early is lost: only what takes the instance out of traffic first can save it.
+"""
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.acceptance.agent_stage import EXAMPLE, ControlPlane, Node, until
+
+SLOW = 0.3
+"""Seconds that ``/checkout`` takes."""
+
+RESTART = """\
+import os, pathlib, signal, subprocess, sys, time
+server, root, place, host = sys.argv[1:]
+instance, port = os.environ["HEADWAY_INSTANCE"], os.environ["HEADWAY_PORT"]
+if pathlib.Path(os.environ["HEADWAY_TREE"], f"refuse-{instance}").exists():
+    sys.exit(f"instance {instance} will not have it")
+pidfile = pathlib.Path(place, f"web-{instance}.pid")
+if pidfile.exists():
+    os.kill(int(pidfile.read_text()), signal.SIGKILL)
+    pidfile.unlink()
+with open(pathlib.Path(place, f"web-{instance}.log"), "ab") as log:
+    subprocess.Popen(
+        [sys.executable, server, "--root", root, "--host", host, "--port", port,
+         "--pidfile", str(pidfile)],
+        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+    )
+deadline = time.monotonic() + 20
+while not pidfile.exists():
+    if time.monotonic() > deadline:
+        sys.exit("it does not start")
+    time.sleep(0.01)
+"""
+
+
+def free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+class Instances(Node):
+    """Two instances; ``within`` is put before the agent's command, to run it elsewhere."""
+
+    def __init__(self, place: Path, control: ControlPlane, *within: str) -> None:
+        super().__init__(place, control)
+        self.ports = dict(zip(("1", "2"), free_ports(2), strict=True))
+        self.host = "127.0.0.1"
+        self.within = within
+        self.restart_script = place / "restart.py"
+        self.restart_script.write_text(RESTART)
+
+    def write(self, traffic: str, restart: str = "", server: str = "127.0.0.1") -> None:
+        script = [sys.executable, str(self.restart_script), str(EXAMPLE / "server.py")]
+        argv = [*script, str(self.app), str(self.place), self.host]
+        instances = "".join(
+            f'[[apps.instances]]\nname = "{name}"\nport = {port}\n'
+            for name, port in self.ports.items()
+        )
+        (self.place / "agent.toml").write_text(f"""
+node = "n1"
+zone = "a"
+server = "http://{server}:{self.control.port}"
+token_file = "token"
+root = "root"
+report_every = 0.3
+[trust]
+build = ["build.pub"]
+release = ["release.pub"]
+[[apps]]
+name = "web"
+tier = "production"
+{instances}
+[apps.restart]
+{restart or f'strategy = "command"{chr(10)}argv = {json.dumps(argv)}'}
+[apps.verify]
+url = "http://127.0.0.1:{{port}}/healthz"
+contains = "{{tree}}"
+minimum_healthy = 0.1
+timeout = 10
+interval = 0.05
+{traffic}
+""")
+
+    def start_agent(self) -> None:
+        code = "import sys, pathlib, headway.agent.main as m; m.run(pathlib.Path(sys.argv[1]))"
+        command = [*self.within, sys.executable, "-c", code, str(self.place / "agent.toml")]
+        with (self.place / "agent.log").open("ab") as log:
+            self.agent = subprocess.Popen(command, stderr=log)
+
+    def process(self, instance: str) -> int:
+        return int((self.place / f"web-{instance}.pid").read_text())
+
+    def stop(self) -> None:
+        super().stop()
+        for name in self.ports:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                os.kill(self.process(name), signal.SIGKILL)
+
+    def deploy(self, release: str, base: str | None) -> str:
+        """Publish and signal a release with slow pages; returns its build once it runs."""
+        build = self.published(release)
+        self.bring(build, base)
+        return build
+
+    def bring(self, build: str, base: str | None) -> None:
+        self.control.signal(build, base)
+        until(lambda: self.control.reported(build), within=60)
+
+    def published(self, release: str, *more: str) -> str:
+        def change(tree: Path) -> None:
+            settings = {"checkout_error_rate": 0.0, "checkout_seconds": SLOW}
+            (tree / "settings.json").write_text(json.dumps(settings))
+            for name in more:
+                (tree / name).write_text("")
+
+        return self.control.publish(release, change)
+
+
+class Clients:
+    """Clients of one address: quick and slow pages, on fresh connections and on kept ones."""
+
+    def __init__(self, port: int, clients: int = 8) -> None:
+        self._port = port
+        self._stop = threading.Event()
+        self.failed: list[str] = []
+        self.releases: set[str] = set()
+        self.quick = self.slow = 0
+        self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(clients)]
+
+    def __enter__(self) -> "Clients":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, number: int) -> None:
+        keeps, path = number % 2 == 0, "/checkout" if number % 4 < 2 else "/"
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        while not self._stop.is_set():
+            try:
+                connection.request("GET", path)
+                response = connection.getresponse()
+                body = response.read()
+                if response.status == 200:
+                    page = json.loads(body)
+                    assert page["build_template"] == page["build_static"]
+                    self.releases.add(page["build_template"])
+                else:
+                    self.failed.append(f"{path}: status {response.status}")
+            except (OSError, http.client.HTTPException) as error:
+                self.failed.append(f"{path}: {error!r}")
+                connection.close()
+            if path == "/":
+                self.quick += 1
+            else:
+                self.slow += 1
+            if not keeps:
+                connection.close()
+            self._stop.wait(0.01)
+        connection.close()
+
+
+@contextlib.contextmanager
+def staged(place: Path, *within: str) -> Iterator[Instances]:
+    """A control plane and a node with instances; all that they start ends with them."""
+    (place / "plane").mkdir()
+    control = ControlPlane(place / "plane")
+    control.open()
+    node = Instances(place, control, *within)
+    try:
+        yield node
+    finally:
+        node.stop()
+        control.close()
+
+
+def alternating(node: Instances, deploys: int) -> Iterator[tuple[str, str]]:
+    """Pairs of builds, from one to the next; the node runs the first when this begins."""
+    builds = [node.published(release) for release in "AB"]
+    node.control.seat()
+    node.start_agent()
+    node.bring(builds[0], None)
+    yield from itertools.islice(itertools.pairwise(itertools.cycle(builds)), deploys)
