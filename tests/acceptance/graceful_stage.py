@@ -14,12 +14,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.acceptance.agent_stage import EXAMPLE, ControlPlane, Node, until
 
-SLOW = 0.3
+SLOW = 0.2
 """Seconds that ``/checkout`` takes."""
 
 RESTART = """\
@@ -133,14 +133,26 @@ interval = 0.05
 
 
 class Clients:
-    """Clients of one address: quick and slow pages, on fresh connections and on kept ones."""
+    """Clients that ask for quick and slow pages, on fresh connections and on kept ones.
 
-    def __init__(self, port: int, clients: int = 8) -> None:
-        self._port = port
+    Whom the first address refuses tries the next, as what balances a load does. A kept connection
+    ends after ``lasts`` requests. ``enter`` is called first on each client's thread.
+    """
+
+    def __init__(
+        self,
+        *addresses: tuple[str, int],
+        clients: int = 8,
+        lasts: int | None = None,
+        enter: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._addresses = addresses
+        self._lasts = lasts
+        self._enter = enter
         self._stop = threading.Event()
         self.failed: list[str] = []
         self.releases: set[str] = set()
-        self.quick = self.slow = 0
+        self.refused = self.slow = 0
         self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(clients)]
 
     def __enter__(self) -> "Clients":
@@ -154,30 +166,47 @@ class Clients:
             thread.join()
 
     def _run(self, number: int) -> None:
-        keeps, path = number % 2 == 0, "/checkout" if number % 4 < 2 else "/"
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        self._enter()
+        path = "/checkout" if number % 4 < 2 else "/"
+        lasts = 1 if number % 2 else self._lasts
         while not self._stop.is_set():
             try:
-                connection.request("GET", path)
-                response = connection.getresponse()
-                body = response.read()
-                if response.status == 200:
-                    page = json.loads(body)
-                    assert page["build_template"] == page["build_static"]
-                    self.releases.add(page["build_template"])
-                else:
-                    self.failed.append(f"{path}: status {response.status}")
+                connection = self._connected(number)
+                with contextlib.closing(connection):
+                    asked = 0
+                    while not self._stop.is_set() and asked != lasts:
+                        self._ask(connection, path)
+                        asked += 1
             except (OSError, http.client.HTTPException) as error:
                 self.failed.append(f"{path}: {error!r}")
-                connection.close()
-            if path == "/":
-                self.quick += 1
+                self._stop.wait(0.01)
+
+    def _connected(self, number: int) -> http.client.HTTPConnection:
+        for attempt in itertools.count(number):
+            host, port = self._addresses[attempt % len(self._addresses)]
+            connection = http.client.HTTPConnection(host, port, timeout=20)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                self.refused += 1
+                if attempt == number + len(self._addresses) - 1:
+                    raise
             else:
-                self.slow += 1
-            if not keeps:
-                connection.close()
-            self._stop.wait(0.01)
-        connection.close()
+                return connection
+        raise AssertionError("it never ends")
+
+    def _ask(self, connection: http.client.HTTPConnection, path: str) -> None:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+        self.slow += path == "/checkout"
+        if response.status == 200:
+            page = json.loads(body)
+            assert page["build_template"] == page["build_static"]
+            self.releases.add(page["build_template"])
+        else:
+            self.failed.append(f"{path}: status {response.status}")
+        self._stop.wait(0.01)
 
 
 @contextlib.contextmanager

@@ -97,7 +97,7 @@ def test_ten_deploys_under_load_lose_nothing(node: Instances, balancer: Balancer
     steps = alternating(node, 10)
     before, after = next(steps)
     until(lambda: all_up(balancer))
-    with Clients(balancer.port) as clients:
+    with Clients(("127.0.0.1", balancer.port)) as clients:
         node.bring(after, before)
         for before, after in steps:
             slow = clients.slow
@@ -114,7 +114,7 @@ def test_the_same_without_draining_loses_requests(node: Instances, balancer: Bal
     steps = alternating(node, 2)
     before, after = next(steps)
     until(lambda: all_up(balancer))
-    with Clients(balancer.port) as clients:
+    with Clients(("127.0.0.1", balancer.port)) as clients:
         until(lambda: clients.slow > 10)
         node.bring(after, before)
     assert clients.failed != []
@@ -128,7 +128,7 @@ def test_a_build_that_one_instance_refuses_goes_back_on_all(
     good, _ = next(alternating(node, 1))
     until(lambda: all_up(balancer))
     first, second = node.process("1"), node.process("2")
-    with Clients(balancer.port) as clients:
+    with Clients(("127.0.0.1", balancer.port)) as clients:
         node.control.signal(bad, good)
         until(lambda: node.control.reported(good))
         report = node.control.report()
@@ -161,7 +161,7 @@ def test_an_agent_killed_while_draining_leaves_nothing_drained(
     before, after = next(alternating(node, 1))
     until(lambda: all_up(balancer))
     held = socket.create_connection(("127.0.0.1", balancer.port))
-    with held, Clients(balancer.port) as clients:
+    with held, Clients(("127.0.0.1", balancer.port)) as clients:
         node.control.signal(after, before)
         until(lambda: any("DRAIN" in status for status in balancer.statuses()))
         node.kill_agent()
