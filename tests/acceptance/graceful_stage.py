@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.acceptance.agent_stage import EXAMPLE, ControlPlane, Node, until
+from tests.acceptance.agent_stage import EXAMPLE, ControlPlane, Node, children, until
 
 SLOW = 0.2
 """Seconds that ``/checkout`` takes."""
@@ -106,8 +106,16 @@ interval = 0.05
     def process(self, instance: str) -> int:
         return int((self.place / f"web-{instance}.pid").read_text())
 
+    def stop_agent(self) -> None:
+        """Ask the agent to end; what runs it elsewhere does not pass signals on."""
+        for process in (*children(self.agent.pid), self.agent.pid) if self.agent else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+        if self.agent is not None:
+            self.agent.wait(40)
+
     def stop(self) -> None:
-        super().stop()
+        self.stop_agent()
         for name in self.ports:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 os.kill(self.process(name), signal.SIGKILL)

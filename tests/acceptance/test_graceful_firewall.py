@@ -209,5 +209,5 @@ def test_an_agent_without_the_right_says_so(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headway.agent.traffic.firewall.PATH", "/nowhere")
-    with pytest.raises(HookFailed, match="nft cannot be run: .*install nftables, run as root"):
+    with pytest.raises(HookFailed, match=r"nft cannot be run: .*install nftables, run as root"):
         Firewall(80, 0).close()

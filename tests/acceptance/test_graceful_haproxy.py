@@ -1,11 +1,9 @@
 """Ten deploys behind a real HAProxy lose nothing, because each instance is drained first."""
 
 import contextlib
-import csv
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,64 +13,8 @@ from headway.agent.strategies import HaproxyTraffic
 from headway.agent.traffic.haproxy import Haproxy
 from headway.errors import HookFailed
 from tests.acceptance.agent_stage import children, until
-from tests.acceptance.graceful_stage import Clients, Instances, alternating, free_ports, staged
-
-
-class Balancer:
-    """HAProxy, which tries nothing twice, so that a request lost by a server is lost."""
-
-    def __init__(self, program: str, place: Path, node: Instances) -> None:
-        self.socket = place / "haproxy.sock"
-        [self.port] = free_ports(1)
-        servers = "\n".join(
-            f"  server web-{name} 127.0.0.1:{port} check inter 200ms fall 3 rise 1"
-            for name, port in node.ports.items()
-        )
-        (place / "haproxy.cfg").write_text(f"""
-global
-  stats socket {self.socket} mode 600 level admin
-  stats socket 127.0.0.1:{free_ports(1)[0]} level admin
-  maxconn 200
-defaults
-  mode http
-  retries 0
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-  timeout check 5s
-frontend all
-  bind 127.0.0.1:{self.port}
-  default_backend web
-backend web
-  option httpchk GET /healthz
-{servers}
-""")
-        config = (place / "haproxy.cfg").read_text()
-        self.address = config.split("stats socket ")[2].split()[0]
-        with (place / "haproxy.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [program, "-db", "-f", str(place / "haproxy.cfg")], stdout=log, stderr=log
-            )
-        until(lambda: self.socket.exists() or self.process.poll() is not None)
-        assert self.process.poll() is None, (place / "haproxy.log").read_text()
-
-    def traffic(self, deadline: float = 10) -> str:
-        return (
-            f'[apps.traffic]\nby = "haproxy"\nsocket = "{self.socket}"\n'
-            f'server = "web/web-{{instance}}"\ndeadline = {deadline}\n'
-        )
-
-    def statuses(self) -> list[str]:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self.socket))
-            connection.sendall(b"show stat web 4 -1\n")
-            text = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-        rows = csv.DictReader(text.removeprefix("# ").splitlines())
-        return [row["status"] for row in rows]
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
+from tests.acceptance.balancer import Balancer, all_up
+from tests.acceptance.graceful_stage import Clients, Instances, alternating, staged
 
 
 @pytest.fixture
@@ -86,10 +28,6 @@ def balancer(program: Callable[[str], str], tmp_path: Path, node: Instances) -> 
     balancer = Balancer(program("haproxy"), tmp_path, node)
     yield balancer
     balancer.end()
-
-
-def all_up(balancer: Balancer) -> bool:
-    return balancer.statuses() == ["UP", "UP"]
 
 
 def test_ten_deploys_under_load_lose_nothing(node: Instances, balancer: Balancer) -> None:

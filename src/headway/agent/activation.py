@@ -148,7 +148,7 @@ class Activator:
         switch(self._slots.app, back)
         environment = self._environment(back)
         names = self._rolling.names
-        begun = activation.begun if len(names) > 1 else names
+        begun = [name for name in names if name in activation.begun or len(names) == 1]
         # What is out of traffic comes back before more is taken out: first what was not moved.
         self._rolling.release(set(names) - set(begun))
         wrong = []
