@@ -49,6 +49,7 @@ def make() -> None:
         print(f"{where} is there already")
         return
     shutil.rmtree(where, ignore_errors=True)
+    print(f"making {where}", flush=True)
     venv.create(where, with_pip=True, symlinks=True)
     pip = (str(where / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check")
     subprocess.run(
@@ -60,9 +61,8 @@ def make() -> None:
         check=True,
     )
     # What is not on the disk yet must not be called complete after a power cut.
-    os.sync()
+    subprocess.run(["sync", "--file-system", str(where)], check=True)
     (where / COMPLETE).touch()
-    os.sync()
 
 
 def sweep() -> None:
@@ -77,5 +77,5 @@ if __name__ == "__main__":
     try:
         make()
     except subprocess.CalledProcessError as error:
-        sys.exit(f"the requirements cannot be installed: pip exited with {error.returncode}")
+        sys.exit(f"the environment cannot be made: {error.cmd[0]} exited with {error.returncode}")
     sweep()

@@ -61,6 +61,8 @@ class Activator:
                 "finishing what was interrupted",
                 extra={"build": activation.build, "returning": activation.returning} | self._tag,
             )
+            # All but the one that was being restarted can serve; it goes on from there.
+            self._rolling.release(set(self._rolling.names) - set(activation.begun[-1:]))
             if activation.returning and activation.back is not None:
                 self._return(activation, activation.back)
             elif self._slots.hot() == activation.slot:
@@ -152,7 +154,9 @@ class Activator:
         # What is out of traffic comes back before more is taken out: first what was not moved.
         self._rolling.release(set(names) - set(begun))
         wrong = []
-        for name in reversed(begun):
+        while begun:
+            self._memory.keep(activation=structs.replace(activation, begun=tuple(begun)))
+            name = begun.pop()
             try:
                 self._rolling.move(name, environment, anyway=True)
             except HookFailed as second:

@@ -16,12 +16,15 @@ from headway.agent.switch import hot, switch
 OLD, NEW = "a" * 64, "b" * 64
 
 RESTART = """
-import os, pathlib, sys
+import json, os, pathlib, sys
 place = pathlib.Path(sys.argv[1])
 name, slot = os.environ["HEADWAY_INSTANCE"], os.environ["HEADWAY_TREE"][-1]
 drained = " ".join(sorted(path.name[0] for path in place.glob("*.drain")))
 with open(place / "journal", "a") as journal:
     journal.write(f"{name} on {slot} while {drained} is out\\n")
+state = json.loads((place / "web" / "state").read_text())
+with open(place / "begun", "a") as begun:
+    begun.write(" ".join(state["activation"]["begun"]) + "\\n")
 sys.exit((place / f"{name}-fails-on-{slot}").exists())
 """
 
@@ -132,6 +135,22 @@ def test_after_a_crash_on_the_way_back_only_those_that_moved_go(stage: Stage) ->
     stage.activator().recover()
     assert [line[:6] for line in stage.journal()] == ["y on 1", "x on 1"]
     assert (hot(stage.app), stage.memory.state.running) == ("1", "1")
+
+
+def test_nobody_else_is_out_of_traffic_when_a_killed_agent_comes_back(stage: Stage) -> None:
+    """Killed when ``y`` had been drained, and before its restart was begun."""
+    stage.memory.keep(activation=Activation(NEW, "2", "1", 1, begun=("x",)))
+    switch(stage.app, "2")
+    (stage.place / "y.drain").touch()
+    stage.activator().recover()
+    assert stage.journal() == [f"{name} on 2 while {name} is out" for name in "xyz"]
+
+
+def test_the_one_at_work_is_the_last_that_is_written_down(stage: Stage) -> None:
+    (stage.place / "z-fails-on-2").touch()
+    stage.activator().activate(NEW, 1)
+    begun = (stage.place / "begun").read_text().splitlines()
+    assert begun == ["x", "x y", "x y z", "x y z", "x y", "x"]
 
 
 def test_an_instance_that_the_configuration_has_lost_is_no_obstacle(stage: Stage) -> None:
