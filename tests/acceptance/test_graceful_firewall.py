@@ -18,14 +18,10 @@ import pytest
 from headway.agent.traffic.firewall import Firewall, connections
 from headway.errors import HookFailed
 from tests.acceptance.agent_stage import until
-from tests.acceptance.graceful_stage import Clients, Instances, alternating, staged
+from tests.acceptance.graceful_stage import Clients, Instances, alternating, missing, staged
 
 NODE, CLIENT = "10.203.0.1", "10.203.0.2"
 NODE6 = "fd00:203::1"
-
-pytestmark = pytest.mark.skipif(
-    os.getuid() != 0, reason="only root may make network namespaces and firewall rules"
-)
 
 
 class Network:
@@ -69,6 +65,8 @@ def _move(handle: int) -> None:
 
 @pytest.fixture
 def network(program: Callable[[str], str]) -> Iterator[Network]:
+    if os.getuid() != 0:
+        missing("only root may make network namespaces and firewall rules")
     program("nft")
     network = Network(program("ip"))
     with Path("/proc/thread-self/ns/net").open() as home:
