@@ -302,6 +302,8 @@ def _kind(kind: Any) -> str:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         return _kind(inner[0])
+    if origin is typing.Literal:
+        return " or ".join(f"`{json.dumps(word)}`" for word in inner)
     if origin is dict:
         return f"table of {_kind(inner[1])}"
     if origin in {tuple, list}:

@@ -57,9 +57,10 @@ class Metrics:
 class Worker(BaseServer):
     """Accepts while it may, with one thread for each connection."""
 
-    def __init__(self, listener: socket.socket, error_rate: float) -> None:
+    def __init__(self, listener: socket.socket, error_rate: float, seconds: float) -> None:
         self.listener = listener
         self.error_rate = error_rate
+        self.seconds = seconds
         self.metrics = Metrics()
         self.draining = False
         self._connections: set[threading.Thread] = set()
@@ -116,6 +117,8 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/metrics":
             self._answer(200, self.server.metrics.text(), "text/plain; version=0.0.4")
         elif path in PAGES:
+            if path == "/checkout":
+                time.sleep(self.server.seconds)
             failing = path == "/checkout" and random.random() < self.server.error_rate
             status = 500 if failing else 200
             self.server.metrics.count(path, status, time.monotonic() - began)
@@ -168,7 +171,9 @@ def main() -> None:
     settings = json.loads((TREE / "settings.json").read_text())
     page()
     master = socket.socket(fileno=arguments.master)
-    worker = Worker(socket.socket(fileno=arguments.listen), float(settings["checkout_error_rate"]))
+    listener = socket.socket(fileno=arguments.listen)
+    rate, seconds = settings["checkout_error_rate"], settings.get("checkout_seconds", 0)
+    worker = Worker(listener, float(rate), float(seconds))
     said, heard = socket.socketpair()
     threading.Thread(target=obey, args=(master, said, worker), daemon=True).start()
     master.send(b"r")

@@ -1,7 +1,7 @@
 """From one build to another: drain, switch, restart, verify, undrain; and back when that fails.
 
-    drain ─► switch ─► restart ─► verify ─► undrain        the build runs
-      │                   └──────────┴─► switch back ─► restart ─► verify ─► undrain
+    drain ─► switch ─► restart and verify each instance ─► undrain       the build runs
+      │                   └─► switch back ─► restart and verify those ─► undrain
       └─► undrain                                          it failed here, and is remembered
 
 Before the first step and before the way back the intention is written down, so that an agent
@@ -9,14 +9,15 @@ that is killed anywhere finds at its next start which of the two ways to finish.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from msgspec import structs
 
-from headway.agent import probe
 from headway.agent.config import AppSettings
 from headway.agent.lifecycle import Hooks
 from headway.agent.log import log
+from headway.agent.rolling import Rolling
 from headway.agent.slots import Slots
 from headway.agent.state import Activation, Memory, Slot
 from headway.agent.switch import switch
@@ -47,6 +48,7 @@ class Activator:
         self._memory = memory
         self._slots = slots
         self._hooks = hooks
+        self._rolling = Rolling(app, hooks)
         self._show = show
 
     def recover(self) -> None:
@@ -59,6 +61,8 @@ class Activator:
                 "finishing what was interrupted",
                 extra={"build": activation.build, "returning": activation.returning} | self._tag,
             )
+            # All but the one that was being restarted can serve; it goes on from there.
+            self._rolling.release(set(self._rolling.names) - set(activation.begun[-1:]))
             if activation.returning and activation.back is not None:
                 self._return(activation, activation.back)
             elif self._slots.hot() == activation.slot:
@@ -106,13 +110,14 @@ class Activator:
 
     def _finish(self, activation: Activation) -> None:
         try:
-            self._start(activation.slot, Activity.RESTARTING, Activity.VERIFYING)
+            self._roll(activation)
         except HookFailed as error:
             if activation.back is None:
                 # There is no way back from a first build: it stays where it can be looked at.
                 self._fail(activation, error, None)
             else:
-                returning = structs.replace(activation, returning=True)
+                begun = self._memory.state.activation or activation
+                returning = structs.replace(begun, returning=True)
                 self._fail(activation, error, returning)
                 self._return(returning, activation.back)
             return
@@ -128,30 +133,40 @@ class Activator:
         )
         log.info("switched", extra={"build": activation.build} | self._tag)
 
+    def _roll(self, activation: Activation) -> None:
+        """Move every instance that has not been verified yet. Raises HookFailed."""
+        environment = self._environment(activation.slot)
+        verified = activation.begun[:-1]
+        for name in self._rolling.names:
+            if name not in verified:
+                begun = structs.replace(activation, begun=(*verified, name))
+                begin = partial(self._memory.keep, activation=begun)
+                self._rolling.move(name, environment, begin=begin, show=self._show)
+                verified = begun.begun
+
     def _return(self, activation: Activation, back: str) -> None:
         """Go back to the slot before; what goes wrong on the way is told, and no reason to stay."""
         self._show(Activity.FLIPPING_BACK)
         switch(self._slots.app, back)
+        environment = self._environment(back)
+        names = self._rolling.names
+        begun = [name for name in names if name in activation.begun or len(names) == 1]
+        # What is out of traffic comes back before more is taken out: first what was not moved.
+        self._rolling.release(set(names) - set(begun))
+        wrong = []
+        while begun:
+            self._memory.keep(activation=structs.replace(activation, begun=tuple(begun)))
+            name = begun.pop()
+            try:
+                self._rolling.move(name, environment, anyway=True)
+            except HookFailed as second:
+                wrong.append(second.sentence)
+                self._rolling.release({name})
         error = self._memory.state.error
-        try:
-            self._start(back, Activity.FLIPPING_BACK, Activity.FLIPPING_BACK)
-        except HookFailed as second:
-            error = f"{error}; and after flipping back: {second.sentence}"
+        if wrong:
+            error = f"{error}; and after flipping back: {'; '.join(wrong)}"
         self._memory.keep(activation=None, running=back, error=error)
         log.warning("flipped back", extra={"from": activation.build, "error": error} | self._tag)
-
-    def _start(self, slot: str, restarting: Activity, verifying: Activity) -> None:
-        self._show(restarting)
-        environment = self._environment(slot)
-        self._hooks.restart(self._app.restart, environment)
-        self._show(verifying)
-        if self._app.verify is not None:
-            values = {
-                "build": environment["HEADWAY_BUILD"],
-                "commit": environment["HEADWAY_COMMIT"],
-                "tree": environment["HEADWAY_TREE"],
-            }
-            probe.verify(self._app.verify, values)
 
     def _fail(self, activation: Activation, error: HookFailed, then: Activation | None) -> None:
         """Write down that the build failed here, and what is still to be done about it."""
@@ -167,14 +182,18 @@ class Activator:
         )
 
     def _undrain(self) -> None:
+        """Put the app into traffic, whatever it was taken out by; it may be there already."""
         hot = self._slots.hot()
         if hot is None:
             return
+        wrong = self._rolling.release(set(self._rolling.names))
         try:
             self._run("undrain", hot)
         except HookFailed as error:
-            self._memory.keep(error=error.sentence)
+            wrong = error.sentence
             log.error("undrain failed", extra={"error": error.sentence} | self._tag)
+        if wrong:
+            self._memory.keep(error=wrong)
 
     def _run(self, name: str, slot: str) -> None:
         hook = self._app.drain if name == "drain" else self._app.undrain

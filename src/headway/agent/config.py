@@ -6,13 +6,22 @@ from typing import Annotated
 from msgspec import Meta, Struct, field, structs
 
 from headway import settings
+from headway.agent.strategies import (
+    Argv,
+    CommandRestart,
+    FileTraffic,
+    FirewallTraffic,
+    Instance,
+    NoRestart,
+    Period,
+    Restart,
+    SignalRestart,
+    Traffic,
+    Url,
+    texts,
+)
 from headway.errors import InvalidInput
 from headway.model.names import Name, NodeName, Seconds
-
-Url = Annotated[str, Meta(pattern=r"\Ahttps?://[^\s/]+")]
-Argv = Annotated[tuple[str, ...], Meta(min_length=1)]
-Period = Annotated[float, Meta(gt=0)]
-SignalName = Annotated[str, Meta(pattern=r"\ASIG[A-Z0-9]+\Z")]
 
 DEFAULT_COUNTERS = {
     "requests": "http_requests_total",
@@ -42,45 +51,13 @@ class Hook(Struct, frozen=True, forbid_unknown_fields=True):
     """Variables to set in its otherwise clean environment."""
 
 
-class NoRestart(Struct, frozen=True, forbid_unknown_fields=True, tag_field="strategy", tag="none"):
-    """The app notices a new ``current`` by itself."""
-
-
-class SignalRestart(
-    Struct, frozen=True, forbid_unknown_fields=True, tag_field="strategy", tag="signal"
-):
-    """Send ``signal`` to the process that ``pidfile`` names."""
-
-    pidfile: Path
-    """The file with the process's number."""
-    signal: SignalName = "SIGHUP"
-    """The signal to send."""
-
-
-class CommandRestart(
-    Struct, frozen=True, forbid_unknown_fields=True, tag_field="strategy", tag="command"
-):
-    """Run a command; what it leaves running must have redirected its output."""
-
-    argv: Argv
-    """The program and its arguments."""
-    timeout: Period = 60.0
-    """How long it may take before its whole process group is killed."""
-    user: str | None = None
-    """The user that it runs as; without it, the agent's."""
-    env: dict[str, str] = {}
-    """Variables to set in its otherwise clean environment."""
-
-
-Restart = NoRestart | SignalRestart | CommandRestart
-
-
 class Verify(Struct, frozen=True, forbid_unknown_fields=True):
     """When the app counts as healthy.
 
     ``url`` must answer with ``status`` and a body that holds ``contains``, without a break for
     ``minimum_healthy`` seconds and within ``timeout`` seconds in all. ``{build}``, ``{commit}``
-    and ``{tree}`` in ``contains`` stand for the build that is being verified.
+    and ``{tree}`` in ``contains`` stand for the build that is being verified, ``{instance}`` and
+    ``{port}`` for the instance.
     """
 
     url: Url
@@ -119,10 +96,15 @@ class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """When the app counts as healthy after a flip; without it, at once."""
     prepare: Hook | None = None
     """Run in the cold slot before the flip, for example to install what the app depends on."""
+    instances: tuple[Instance, ...] = ()
+    """The app's processes here, if there are several: each is drained, restarted and verified
+    before the next is touched."""
+    traffic: Traffic | None = None
+    """How the app, or each instance of it, is taken out of traffic for its restart."""
     drain: Hook | None = None
-    """Run before the flip, to take the app out of traffic."""
+    """Run once before the flip, to take the app out of traffic."""
     undrain: Hook | None = None
-    """Run after the restart, and when the agent starts, to bring the app back into traffic."""
+    """Run once after the restart, and when the agent starts, to bring the app back."""
     metrics: Metrics | None = None
     """Where the app's metrics are read for the guard."""
 
@@ -158,6 +140,9 @@ def load(path: Path) -> AgentConfig:
     for name in names:
         if names.count(name) > 1:
             raise InvalidInput(f"{path}: the app {name!r} is listed twice in [[apps]]")
+    for app in config.apps:
+        if wrong := _contradiction(app):
+            raise InvalidInput(f"{path}: the app {app.name!r} {wrong}")
     here = path.absolute().parent
     return structs.replace(
         config,
@@ -171,8 +156,43 @@ def load(path: Path) -> AgentConfig:
     )
 
 
+def _contradiction(app: AppSettings) -> str:
+    """What is wrong between an app's settings; an empty string when nothing is."""
+    names = [instance.name for instance in app.instances]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        return f"has the instance {twice!r} twice in [[apps.instances]]"
+    ported = bool(names) and all(instance.port for instance in app.instances)
+    for section in ("restart", "verify", "traffic"):
+        said = " ".join(texts(getattr(app, section)))
+        if "{port}" in said and not ported:
+            return f"says {{port}} in [apps.{section}]: give every [[apps.instances]] a port"
+        if "{instance}" in said and not names:
+            return f"says {{instance}} in [apps.{section}], but has no [[apps.instances]]"
+    if isinstance(app.traffic, FirewallTraffic) and app.traffic.port is None and not ported:
+        return "needs a port in [apps.traffic], or one in every [[apps.instances]]"
+    if len(names) > 1:
+        for section in ("restart", "traffic"):
+            if _is_shared(getattr(app, section)):
+                return (
+                    f"does the same to all of its instances in [apps.{section}]; "
+                    "tell them apart with {instance} or {port}"
+                )
+    return ""
+
+
+def _is_shared(how: Restart | Traffic | None) -> bool:
+    """Whether this would be done to all instances at once; a command may look for itself."""
+    if isinstance(how, FirewallTraffic):
+        return how.port is not None
+    if how is None or isinstance(how, NoRestart | CommandRestart):
+        return False
+    return not any("{instance}" in text or "{port}" in text for text in texts(how))
+
+
 def _absolute(app: AppSettings, here: Path) -> AppSettings:
-    if not isinstance(app.restart, SignalRestart):
-        return app
-    restart = structs.replace(app.restart, pidfile=here / app.restart.pidfile)
-    return structs.replace(app, restart=restart)
+    restart, traffic = app.restart, app.traffic
+    if isinstance(restart, SignalRestart):
+        restart = structs.replace(restart, pidfile=here / restart.pidfile)
+    if isinstance(traffic, FileTraffic):
+        traffic = structs.replace(traffic, path=here / traffic.path)
+    return structs.replace(app, restart=restart, traffic=traffic)

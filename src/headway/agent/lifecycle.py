@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headway.agent import processes
-from headway.agent.config import CommandRestart, Hook, Restart, SignalRestart
+from headway.agent.config import Hook
 from headway.agent.state import Memory
+from headway.agent.strategies import CommandRestart
 from headway.errors import HookFailed
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -85,13 +86,6 @@ class Hooks:
         if process.returncode:
             raise HookFailed(f"the {name} hook failed: {_ending(process.returncode)}", text)
         return text
-
-    def restart(self, how: Restart, env: Mapping[str, str]) -> None:
-        """Make the app start from ``current``. Raises HookFailed."""
-        if isinstance(how, SignalRestart):
-            _signal(how.pidfile, how.signal)
-        elif isinstance(how, CommandRestart):
-            self.run("restart", how, env)
 
 
 def _attend(
@@ -168,19 +162,3 @@ def _identity(user: str | None, name: str) -> tuple[int | None, int | None, list
     except KeyError:
         raise HookFailed(f"the {name} hook's user {user!r} does not exist here") from None
     return entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid)
-
-
-def _signal(pidfile: Path, name: str) -> None:
-    try:
-        process = int(pidfile.read_text())
-        if process <= 1:
-            raise ValueError
-        os.kill(process, signal.Signals[name])
-    except FileNotFoundError:
-        raise HookFailed(f"there is no pidfile {pidfile}; is the app running?") from None
-    except (ValueError, KeyError, UnicodeDecodeError):
-        raise HookFailed(f"{pidfile} holds no process number, or {name} is no signal") from None
-    except ProcessLookupError:
-        raise HookFailed(f"the process in {pidfile} does not exist; is the app running?") from None
-    except OSError as error:
-        raise HookFailed(f"the process in {pidfile} cannot be told: {error.strerror}") from None

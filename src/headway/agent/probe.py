@@ -15,13 +15,18 @@ _PATIENCE = 5.0
 
 def get(url: str, timeout: float = _PATIENCE) -> tuple[int, bytes]:
     """Status and body of one GET, on a connection of its own. Raises Unreachable."""
+    return ask("GET", url, timeout)
+
+
+def ask(method: str, url: str, timeout: float = _PATIENCE) -> tuple[int, bytes]:
+    """Status and body of one request without a body of its own. Raises Unreachable."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection = kind(parts.hostname or "", parts.port, timeout=timeout)
         try:
-            connection.request("GET", target, headers={"Connection": "close"})
+            connection.request(method, target, headers={"Connection": "close"})
             response = connection.getresponse()
             return response.status, response.read(MAX_BODY)
         finally:

@@ -40,13 +40,18 @@ class Slot(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Activation(Struct, frozen=True, forbid_unknown_fields=True):
-    """A switch on its way: from slot ``back`` to ``slot``, or back again when ``returning``."""
+    """A switch on its way: from slot ``back`` to ``slot``, or back again when ``returning``.
+
+    ``begun`` are the instances that may run ``slot``, in order. The last of them is the one at
+    work, the others have been verified there; on the way back they are struck off one by one.
+    """
 
     build: BuildId
     slot: SlotName
     back: SlotName | None
     attempt: int
     returning: bool = False
+    begun: tuple[str, ...] = ()
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from headway.cli.remote import connect
 from headway.cli.screen import answer, facts, line, lines, said, table
 from headway.cli.wording import ago, clock, duration, short
 from headway.client.api import Client
-from headway.errors import InvalidInput
+from headway.errors import InvalidInput, NotFound
 from headway.model.rollout import NodeState
 from headway.model.views import NodeHoldRequest, NodeStatus, PinRequest
 
@@ -64,6 +64,20 @@ def why(call: Call, name: str) -> None:
     with connect(call) as client:
         found = client.node(name)
     answer(call, found, lambda: _sentences(found))
+
+
+@node.command()
+@click.argument("name", metavar="NODE")
+@click.option("--app", help="Only this app's output.")
+@asking
+@click.pass_obj
+def logs(call: Call, name: str, app: str | None) -> None:
+    """Print what the hook that failed last on a node had to say, and why that was the end."""
+    with connect(call) as client:
+        found = [status for status in client.node(name) if app in {None, status.app}]
+    if not found:
+        raise NotFound(f"{name} does not run {app}; `headway node show {name}` tells what it runs")
+    answer(call, found, lambda: lines(*(_log(status) for status in found)))
 
 
 @node.command()
@@ -184,6 +198,21 @@ def _one(status: NodeStatus, now: float) -> RenderableType:
     ]
     output = [said(f"  {text}", "dim") for text in report.output.splitlines()]
     return Group(facts(pairs), *output)
+
+
+def _log(status: NodeStatus) -> RenderableType:
+    """One app's error and output; the output as it is, since people paste it elsewhere."""
+    report = status.report
+    app = said(status.app, "bold")
+    if report is None:
+        return line(app, ": no report has come yet.")
+    if not report.error and not report.output:
+        return line(app, ": nothing has failed.")
+    build = f" ({short(report.failed.build)})" if report.failed else ""
+    return lines(
+        line(app, build, ": ", said(report.error or "it failed", "red")),
+        *(said(text) for text in report.output.splitlines()),
+    )
 
 
 def _hold(status: NodeStatus) -> str:

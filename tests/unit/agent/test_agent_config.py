@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from headway.agent.config import CommandRestart, NoRestart, SignalRestart, load
+from headway.agent.config import load
+from headway.agent.strategies import (
+    CommandRestart,
+    FileTraffic,
+    NoRestart,
+    SignalRestart,
+    SystemdRestart,
+    filled,
+    placeholders,
+)
 from headway.errors import InvalidInput
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "webapp" / "agent.toml"
@@ -20,6 +29,20 @@ release = ["/etc/release.pub"]
 [[apps]]
 name = "web"
 tier = "production"
+"""
+
+TWO = '[[apps.instances]]\nname = "a"\n[[apps.instances]]\nname = "b"\nport = 2\n'
+INSTANCES = """
+instances = [{ name = "a", port = 8081 }, { name = "b", port = 8082 }]
+[apps.restart]
+strategy = "systemd"
+unit = "web@{instance}.service"
+[apps.traffic]
+by = "file"
+path = "web-{instance}.drain"
+[apps.verify]
+url = "http://127.0.0.1:{port}/healthz"
+contains = "{tree} of {instance}"
 """
 
 
@@ -52,6 +75,19 @@ def test_a_restart_by_command(tmp_path: Path) -> None:
     assert isinstance(restart, CommandRestart) and restart.argv == ("/bin/true",)
 
 
+def test_placeholders_are_filled_for_each_instance(tmp_path: Path) -> None:
+    [app] = load(written(tmp_path, MINIMAL + INSTANCES)).apps
+    words = placeholders(app.instances[1])
+    assert filled(app.restart, words) == SystemdRestart("web@b.service")
+    assert filled(app.traffic, words) == FileTraffic(tmp_path / "web-b.drain")
+    verify = filled(app.verify, words)
+    assert verify is not None
+    assert verify.url == "http://127.0.0.1:8082/healthz"
+    assert verify.contains == "{tree} of b", "what the build stands for comes later"
+    command = CommandRestart(("x", "{instance}"), env={"PORT": "{port}"})
+    assert filled(command, words) == CommandRestart(("x", "b"), env={"PORT": "8082"})
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -63,6 +99,18 @@ def test_a_restart_by_command(tmp_path: Path) -> None:
         ('[apps.prepare]\nargv = ["x"]\ntimeout = 0', "> 0"),
         ('[apps.verify]\nurl = "file:///etc/passwd"', "matching regex"),
         ('[[apps]]\nname = "web"\ntier = "canary"', "'web' is listed twice"),
+        (TWO + TWO.replace("2", "3"), "instance 'a' twice"),
+        ('[apps.verify]\nurl = "http://x:{port}/"', r"{port} in \[apps.verify\]: give every"),
+        (TWO + '[apps.verify]\nurl = "http://x:{port}/"', r"{port} in \[apps.verify\]"),
+        ('[apps.restart]\nstrategy = "systemd"\nunit = "w@{instance}"', "has no "),
+        (TWO + '[apps.restart]\nstrategy = "systemd"\nunit = "w"', r"same to all .*\[apps.restart"),
+        (TWO + '[apps.traffic]\nby = "file"\npath = "f"', r"same to all .*\[apps.traffic"),
+        (TWO + '[apps.traffic]\nby = "firewall"\nport = 80', r"same to all .*\[apps.traffic"),
+        ('[apps.traffic]\nby = "firewall"', "needs a port"),
+        ('[apps.restart]\nstrategy = "systemd"\nunit = "-H evil"', "matching regex"),
+        ('[apps.restart]\nstrategy = "systemd"\nunit = "w"\naction = "stop"', "'stop'"),
+        ('[apps.traffic]\nby = "haproxy"\nsocket = "s"\nserver = "b/s; shutdown"', "matching"),
+        ('[apps.traffic]\nby = "haproxy"\nsocket = "s"\nserver = "b"', "matching regex"),
         ('[[apps]]\nname = "../web"\ntier = "canary"', "matching regex"),
     ],
 )

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from headway.agent.config import CommandRestart, Hook, NoRestart, SignalRestart
+from headway.agent.config import Hook
 from headway.agent.lifecycle import Hooks
 from headway.agent.processes import MARK
+from headway.agent.restart import restart
 from headway.agent.state import Memory
+from headway.agent.strategies import CommandRestart, NoRestart, SignalRestart
 from headway.errors import HookFailed
 from tests.unit.agent.agent_shelf import until
 
@@ -143,20 +145,20 @@ def test_restart_by_signal(hooks: Hooks, tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
     how = SignalRestart(pidfile, "SIGTERM")
     with pytest.raises(HookFailed, match="there is no pidfile"):
-        hooks.restart(how, {})
+        restart(how, hooks, {})
     sleeper = subprocess.Popen(["/bin/sleep", "600"])
     pidfile.write_text(f"{sleeper.pid}\n")
-    hooks.restart(how, {})
+    restart(how, hooks, {})
     assert sleeper.wait(20) == -signal.SIGTERM
     with pytest.raises(HookFailed, match="does not exist; is the app running"):
-        hooks.restart(how, {})
+        restart(how, hooks, {})
     for content in ["", "-1", "0", "1", "many"]:
         pidfile.write_text(content)
         with pytest.raises(HookFailed, match="holds no process number"):
-            hooks.restart(how, {})
-    hooks.restart(NoRestart(), {})
+            restart(how, hooks, {})
+    restart(NoRestart(), hooks, {})
 
 
 def test_restart_by_command(hooks: Hooks) -> None:
     with pytest.raises(HookFailed, match="the restart hook failed: it exited with 1"):
-        hooks.restart(CommandRestart(("/bin/false",)), {})
+        restart(CommandRestart(("/bin/false",)), hooks, {})

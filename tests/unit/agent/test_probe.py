@@ -67,3 +67,53 @@ def test_a_redirect_is_not_followed() -> None:
 def test_what_does_not_answer_is_told(url: str) -> None:
     with pytest.raises(Unreachable, match="does not answer"):
         get(url)
+
+
+class Clock:
+    """Time that passes only while ``verify`` waits."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("headway.agent.probe.time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_break_starts_the_minimum_healthy_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    statuses = itertools.chain([200] * 5, [500], itertools.repeat(200))
+    with answering(statuses) as url:
+        verify(Verify(url, minimum_healthy=5, timeout=60, interval=1), {}, clock.wait)
+    assert clock.now == 6 + 5
+
+
+def test_no_break_is_needed_when_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    with answering(itertools.repeat(200)) as url:
+        verify(Verify(url, minimum_healthy=5, timeout=60, interval=1), {}, clock.wait)
+    assert clock.now == 5
+
+
+def test_a_build_that_dies_before_its_time_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    how = {"minimum_healthy": 5, "timeout": 20, "interval": 1}
+    with (
+        answering(itertools.chain([200] * 5, itertools.repeat(503))) as url,
+        pytest.raises(HookFailed, match=r"not healthy within 20 s: .* answers 503, expected 200"),
+    ):
+        verify(Verify(url, **how), {}, clock.wait)  # type: ignore[arg-type]
+    assert clock.now <= 20
+
+
+def test_one_that_recovers_too_late_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    how = {"minimum_healthy": 5, "timeout": 8, "interval": 1}
+    with (
+        answering(itertools.chain([500] * 5, itertools.repeat(200))) as url,
+        pytest.raises(HookFailed, match="not for 5 s without a break"),
+    ):
+        verify(Verify(url, **how), {}, clock.wait)  # type: ignore[arg-type]

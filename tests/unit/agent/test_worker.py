@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from headway.agent.config import AppSettings, CommandRestart, Hook, Verify
+from headway.agent.config import AppSettings, Hook, Verify
 from headway.agent.slots import Slots
 from headway.agent.state import Activation, Memory
+from headway.agent.strategies import CommandRestart
 from headway.agent.switch import switch
 from headway.agent.worker import Worker
 from headway.errors import Unreachable, Untrusted

@@ -73,6 +73,7 @@ CALLS: list[tuple[str, Any, str]] = [
     ("rollout pause web", examples.view(Phase.PAUSED), "paused"),
     ("node list", [examples.NODE], "production  failed  0f9e8d7c6b5a"),
     ("node show n1", [examples.NODE], "KeyError: 'DATABASE_URL'"),
+    ("node logs n1", [examples.NODE], "web (a1b2c3d4e5f6): /health answered 500\nTraceback"),
     ("node why n1", [examples.NODE], "web: verify failed: /health answered 500"),
     ("node hold n1 --reason x", [examples.NODE], "web: verify failed"),
     ("node unhold n1", [examples.NODE], "web: verify failed"),
@@ -159,6 +160,21 @@ def test_nodes_are_chosen_by_app_tier_and_state(headway: Any, api: FakeApi) -> N
     assert len(headway("node", "list", "--state", "failed", "--tier", "production", "--json").json)
     assert headway("node", "list", "--state", "done").out == "No node matches.\n"
     assert headway("node", "list", "--tier", "canary", "--json").json == []
+
+
+def test_logs_are_one_apps_or_all(headway: Any, api: FakeApi) -> None:
+    assert examples.NODE.report is not None
+    calm = msgspec.structs.replace(examples.NODE.report, error="", output="", failed=None)
+    other = msgspec.structs.replace(examples.NODE, app="api", report=calm)
+    new = msgspec.structs.replace(examples.NODE, app="new", report=None)
+    for _ in range(3):
+        api.on("GET", "/v1/nodes/n1", [examples.NODE, other, new])
+    everything = headway("node", "logs", "n1").out.splitlines()
+    assert everything[-2:] == ["api: nothing has failed.", "new: no report has come yet."]
+    assert "  KeyError: 'DATABASE_URL'" in everything
+    assert headway("node", "logs", "n1", "--app", "api").out == "api: nothing has failed.\n"
+    ended = headway("node", "logs", "n1", "--app", "none")
+    assert (ended.code, "does not run none" in ended.err) == (4, True)
 
 
 def test_a_node_with_several_apps_needs_one_to_be_named(headway: Any, api: FakeApi) -> None:
@@ -279,6 +295,7 @@ def poisoned(value: Any, text: str) -> Any:
         "rollout list web",
         "node list",
         "node show n1",
+        "node logs n1",
         "hold list",
         "build list web",
         "journal",
