@@ -3,6 +3,7 @@
 <app>/builds/<build id>/attestation.json    who made it, from which commit; signed; written last
 <app>/builds/<build id>/manifest.zst        the entries; its raw bytes' sha256 is the build id
 <app>/builds/<build id>/index.zst           in which pack each blob of the build lies
+<app>/builds/<build id>/from-<build id>     what differs from another build, see ``bundle``
 <app>/packs/<sha256 of the pack>            blobs, each a zstd frame of its own
 """
 
@@ -27,6 +28,11 @@ def manifest(app: str, build: BuildId) -> str:
 def index(app: str, build: BuildId) -> str:
     """The path of a build's index."""
     return f"{app}/builds/{build}/index.zst"
+
+
+def bundle(app: str, build: BuildId, base: BuildId) -> str:
+    """The path of what turns the build ``base`` into ``build``."""
+    return f"{app}/builds/{build}/from-{base}"
 
 
 def pack(app: str, digest: Digest) -> str:

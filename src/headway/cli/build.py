@@ -126,7 +126,9 @@ def _publish(
 ) -> Build:
     """Publish through the control plane's store, then hand the attestation in."""
     found = credentials_of(call)
-    earlier = [one.id for one in client.builds(app, EARLIER_BUILDS)]
+    live = client.app(app).live
+    newest = [one.id for one in client.builds(app, EARLIER_BUILDS)]
+    earlier = [live, *newest] if live else newest
     with (
         closing(storage.open(f"{client.url}/v1/store", found.token)) as store,
         progress("publish") as advance,

@@ -1,6 +1,7 @@
 """A key, a store that counts and lies on demand, and a way to write trees."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from headway.builds.fetch import Fetcher
@@ -93,6 +94,10 @@ def write_tree(root: Path, files: Mapping[str, bytes | str | None]) -> Path:
             path.write_bytes(content)
             path.chmod(0o755 if "bin/" in name else 0o644)
     return root
+
+
+def digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
 
 
 def file(path: str, digest: str = "a" * 64, size: int = 1) -> Entry:

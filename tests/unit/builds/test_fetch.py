@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headway.builds import attestation, index, layout, manifest
-from headway.builds.fetch import MAX_GAP_BYTES
 from headway.builds.frames import compress_whole
+from headway.builds.ranges import MAX_GAP_BYTES
 from headway.errors import HeadwayError, NotFound, Refused, Untrusted
 from headway.model.build import Build, Entry, Kind, Location, Manifest
 from tests.unit.builds.build_shelf import Shelf, file, write_tree
