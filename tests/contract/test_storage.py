@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from headway.builds import storage as storages
 from headway.builds.storage import DirectoryStorage, HttpStorage, Storage
+from headway.builds.storage.patience import SLOW_BYTES, SLOW_SECONDS, Pace
 from headway.builds.storage.port import CHUNK_BYTES
 from headway.errors import (
     Busy,
@@ -54,6 +56,11 @@ class Server(ThreadingHTTPServer):
         self.ranges = True
         self.wrong_range = False
         self.token = ""
+        self.trickle = 0
+        self.go_on = threading.Event()
+        self.under_way = 0
+        self.most_under_way = 0
+        self.counting = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -105,7 +112,16 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[: self.server.cut_after.pop(0)])
             self.close_connection = True
             return
-        self.wfile.write(content)
+        with self.server.counting:
+            self.server.under_way += 1
+            self.server.most_under_way = max(self.server.most_under_way, self.server.under_way)
+        half = self.server.trickle or len(content) // 2
+        self.wfile.write(content[:half])
+        if self.server.trickle:
+            self.server.go_on.wait(20)
+        with self.server.counting:
+            self.server.under_way -= 1
+        self.wfile.write(content[half:])
         if self.server.close_after_answer:
             self.close_connection = True
 
@@ -464,6 +480,43 @@ class TestHttp:
             storage = HttpStorage(silent.url, timeout=0.05, attempts=2, sleep=naps)
             with pytest.raises(Unreachable):
                 storage.size("a")
+
+    def test_a_server_that_trickles_is_given_up(self, server: Server, naps: Naps) -> None:
+        server.objects["a"] = BIG
+        server.trickle = 100
+        minutes = iter(range(0, 100_000, 60))
+        storage = HttpStorage(server.url, timeout=20, sleep=naps, clock=lambda: next(minutes))
+        try:
+            with pytest.raises(Unreachable, match="too slowly"):
+                whole(storage, "a")
+        finally:
+            server.go_on.set()
+            storage.close()
+
+    def test_only_the_waiting_is_counted(self) -> None:
+        now = [0.0]
+        pace = Pace(lambda: now[0])
+        for _ in range(99):
+            with pace.waiting():
+                now[0] += 10
+            assert pace.keeps(SLOW_BYTES // 3)
+            now[0] += 1000
+        for _ in range(2):
+            with pace.waiting():
+                now[0] += 10
+            assert pace.keeps(0)
+        with pace.waiting():
+            now[0] += SLOW_SECONDS
+        assert not pace.keeps(SLOW_BYTES // 3)
+
+    def test_a_server_is_not_asked_for_too_much_at_once(self, server: Server) -> None:
+        server.objects["a"] = BIG
+        storage = HttpStorage(server.url, timeout=20, connections=2)
+        with ThreadPoolExecutor(8) as threads:
+            read = list(threads.map(lambda _: whole(storage, "a"), range(24)))
+        assert read == [BIG] * 24
+        assert 1 <= server.most_under_way <= 2
+        storage.close()
 
     def test_the_token_is_sent_and_never_told(self, server: Server, naps: Naps) -> None:
         server.token = "s3cret"
