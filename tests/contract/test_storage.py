@@ -1,9 +1,11 @@
 """What every artifact store must do, over a directory and over HTTP."""
 
 import re
+import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from headway.errors import (
     Untrusted,
 )
 from headway.model.views import Problem
+from tests.contract import buckets
 
 BIG = bytes(range(256)) * 4096
 
@@ -197,11 +200,41 @@ def http(server: Server, naps: Naps) -> Iterator[HttpStorage]:
     storage.close()
 
 
-@pytest.fixture(params=["directory", "http"])
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with buckets.moto(tmp_path_factory.mktemp("moto")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with buckets.rclone(tmp_path_factory.mktemp("rclone")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch, naps: Naps) -> Iterator[Callable[[str], Storage]]:
+    """Opens a place of its own in the bucket of the server at an endpoint."""
+    with ExitStack() as opened:
+
+        def at(endpoint: str) -> Storage:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", buckets.ACCESS)
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", buckets.SECRET)
+            monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            store = storages.open(f"s3://{buckets.BUCKET}/{secrets.token_hex(4)}")
+            return opened.enter_context(closing(store))
+
+        yield at
+
+
+@pytest.fixture(params=["directory", "http", "moto", "rclone"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "directory":
         return DirectoryStorage(tmp_path / "not" / "yet" / "there")
-    return request.getfixturevalue("http")
+    if request.param == "http":
+        return request.getfixturevalue("http")
+    return request.getfixturevalue("bucket")(request.getfixturevalue(request.param))
 
 
 def whole(storage: Storage, path: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -284,7 +317,11 @@ class TestEveryStore:
         with pytest.raises(InvalidInput):
             storage.read("a", 0, -1)
 
-    def test_many_threads_write_and_read_one_path(self, storage: Storage) -> None:
+    def test_many_threads_write_and_read_one_path(
+        self, storage: Storage, request: pytest.FixtureRequest
+    ) -> None:
+        if "rclone" in request.node.callspec.id:
+            pytest.skip("rclone ignores If-None-Match, so that writers at once replace each other")
         results: list[bytes | HeadwayError] = []
 
         def work(content: bytes) -> None:
@@ -304,6 +341,81 @@ class TestEveryStore:
         assert winner in contents
         assert results.count(winner) == 4
         assert sum(isinstance(result, Refused) for result in results) == 4
+
+
+Bucket = Callable[[str], Storage]
+
+
+class TestBucket:
+    def test_a_server_that_ignores_the_condition_is_found_out(
+        self, rclone: str, bucket: Bucket, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = bucket(rclone)
+        store.write("a", [b"x"])
+        store.write("b", [b"x"])
+        (record,) = caplog.records
+        assert "ignores If-None-Match" in record.message
+        assert buckets.SECRET not in caplog.text
+
+    def test_a_server_that_minds_it_is_not_spoken_of(
+        self, moto: str, bucket: Bucket, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bucket(moto).write("a", [b"x"])
+        assert not caplog.records
+
+    def test_a_writer_that_saw_nothing_replaces_nothing(
+        self, moto: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = bucket(moto)
+        store.write("a", [b"first"])
+        monkeypatch.setattr(store, "size", lambda _: None)
+        with pytest.raises(Refused):
+            store.write("a", [b"second"])
+        store.write("a", [b"first"])
+        assert whole(store, "a") == b"first"
+
+    def test_large_objects_are_streamed(self, rclone: str, bucket: Bucket) -> None:
+        store = bucket(rclone)
+        store.write("large", (BIG for _ in range(24)))
+        assert store.size("large") == 24 * len(BIG)
+        assert whole(store, "large", 20 * len(BIG) + 7, 9000) == BIG[7:9007]
+
+    def test_what_is_wrong_is_said(
+        self, moto: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(InvalidInput, match="there is no bucket elsewhere"):
+            bucket(moto)
+            with closing(storages.open("s3://elsewhere")) as elsewhere:
+                elsewhere.write("a", [b"x"])
+        for url in ("s3://", "s3://key:secret@bucket", "s3://bucket?x=1", "s3://bucket/../x"):
+            with pytest.raises(InvalidInput):
+                storages.open(url)
+
+    def test_other_credentials_are_denied(
+        self, rclone: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bucket(rclone)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody-else")
+        with closing(storages.open(f"s3://{buckets.BUCKET}")) as store, pytest.raises(Denied):
+            store.write("a", [b"x"])
+
+    def test_a_read_that_is_cut_goes_on(
+        self, moto: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = bucket(moto)
+        store.write("a", [BIG])
+        pieces = store._pieces  # type: ignore[attr-defined]
+        cuts = iter([True, True, False])
+
+        def cut(path: str, at: int, end: int | None) -> Iterator[bytes]:
+            for piece in pieces(path, at, end):
+                yield piece
+                if next(cuts, False):
+                    raise ConnectionError("the line is cut")
+
+        monkeypatch.setattr(store, "_pieces", cut)
+        monkeypatch.setattr(store, "_sleep", lambda _: None)
+        assert whole(store, "a") == BIG
 
 
 class TestDirectory:

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from headway.builds.storage.patience import Later, Pace, Patience
-from headway.builds.storage.port import CHUNK_BYTES, check_range, plain
+from headway.builds.storage.patience import ATTEMPTS, Later, Pace, Patience
+from headway.builds.storage.port import CHUNK_BYTES, check_range, plain, room_for_a_copy
 from headway.errors import (
     Busy,
     Denied,
@@ -30,7 +30,6 @@ from headway.errors import (
 )
 from headway.model.views import Problem
 
-ATTEMPTS = 6
 CONNECTIONS = 8
 """How many requests one store has under way at its server at a time."""
 
@@ -107,7 +106,7 @@ class HttpStorage:
         patience = Patience(self._attempts, self._sleep)
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as body:
             for chunk in chunks:
-                with _room_for_a_copy():
+                with room_for_a_copy():
                     body.write(chunk)
             headers = {
                 "Content-Length": str(body.tell()),
@@ -272,17 +271,6 @@ def _send(
         # A server that refuses an upload may answer and hang up before it has read all.
         return connection.getresponse()
     return connection.getresponse()
-
-
-@contextmanager
-def _room_for_a_copy() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageFailed(
-            f"there is no room for a copy of the upload in {tempfile.gettempdir()}: "
-            f"{error.strerror}; set TMPDIR to a larger place"
-        ) from None
 
 
 def _said(answer: http.client.HTTPResponse) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from headway.errors import HeadwayError, Unreachable
 
+ATTEMPTS = 6
 FIRST_WAIT = 0.25
 LONGEST_WAIT = 10.0
 """Seconds. Waits are drawn evenly from zero to a bound that doubles: full jitter."""

@@ -5,10 +5,12 @@ readers check signatures and digests.
 """
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-from headway.errors import InvalidInput, Untrusted
+from headway.errors import InvalidInput, StorageFailed, Untrusted
 
 CHUNK_BYTES = 256 * 1024
 """The largest piece that is held at a time."""
@@ -66,3 +68,15 @@ def read_whole(storage: Storage, path: str, limit: int) -> bytes:
     if len(content) > limit:
         raise Untrusted(f"{path} has more than the {limit} bytes that are allowed")
     return content
+
+
+@contextmanager
+def room_for_a_copy() -> Iterator[None]:
+    """Say what to do when the temporary copy of an upload does not fit."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(
+            f"there is no room for a copy of the upload in {tempfile.gettempdir()}: "
+            f"{error.strerror}; set TMPDIR to a larger place"
+        ) from None
