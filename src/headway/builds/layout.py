@@ -15,6 +15,16 @@ MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 MAX_INDEX_BYTES = 256 * 1024 * 1024
 
 
+def builds(app: str) -> str:
+    """The directory of an app's builds."""
+    return f"{app}/builds"
+
+
+def packs(app: str) -> str:
+    """The directory of an app's packs."""
+    return f"{app}/packs"
+
+
 def attestation(app: str, build: BuildId) -> str:
     """The path of a build's signed attestation."""
     return f"{app}/builds/{build}/attestation.json"

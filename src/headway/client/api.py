@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 import httpx2
 import msgspec
 
+from headway.builds.collect import Collected
+from headway.builds.repack import Repacked
 from headway.client.wire import Wire, segment
 from headway.errors import NotFound
 from headway.model.access import Identity
@@ -23,12 +25,14 @@ from headway.model.rollout import Rollout
 from headway.model.views import (
     ActionRequest,
     AppView,
+    CollectRequest,
     DeployRequest,
     Health,
     HoldRequest,
     NodeHoldRequest,
     NodeStatus,
     PinRequest,
+    RepackRequest,
     RolloutView,
     TokenCreated,
     TokenRequest,
@@ -80,6 +84,15 @@ class Client(Wire):
     def build(self, app: str, prefix: str) -> Build:
         """A build by the first digits of its id. [GET /v1/apps/{app}/builds/{prefix}, viewer]"""
         return self.call("GET", f"/v1/apps/{segment(app)}/builds/{segment(prefix)}", Build)
+
+    def repack(self, app: str, request: RepackRequest) -> Repacked:
+        """Merge the packs of an app's builds. [POST /v1/apps/{app}/builds/repack, admin]"""
+        path = f"/v1/apps/{segment(app)}/builds/repack"
+        return self.call("POST", path, Repacked, request)
+
+    def collect(self, app: str, request: CollectRequest) -> Collected:
+        """Remove builds that nothing needs. [POST /v1/apps/{app}/builds/gc, admin]"""
+        return self.call("POST", f"/v1/apps/{segment(app)}/builds/gc", Collected, request)
 
     def read_artifact(self, path: str, first: int = 0, last: int | None = None) -> bytes:
         """An artifact's bytes, ``first`` to ``last`` inclusive. [GET /v1/store/{path}, any role]"""

@@ -1,6 +1,8 @@
 """What the API answers and accepts; the typed client, the CLI and the cockpit speak it."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from headway.model.hold import Scope
 from headway.model.names import BuildId, Name, Text
@@ -107,6 +109,23 @@ class PinRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Pin a node to a build, whatever is signalled."""
 
     build: str
+
+
+class RepackRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Merge packs once a fresh node would have to read more than ``most`` for the newest build."""
+
+    most: Annotated[int, Meta(ge=1)] = 8
+
+
+class CollectRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Remove what nothing needs, but the newest ``keep`` builds and those of ``days`` days.
+
+    With ``dry`` nothing is removed, only counted.
+    """
+
+    keep: Annotated[int, Meta(ge=1, le=1000)] = 20
+    days: Annotated[float, Meta(ge=1)] = 14.0
+    dry: bool = False
 
 
 class TokenRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from headway.errors import InvalidInput, StorageFailed, Untrusted
 
@@ -45,6 +45,27 @@ class Storage(Protocol):
 
     def close(self) -> None:
         """Release what is held."""
+
+
+class Stored(NamedTuple):
+    """An object that is in a store: its size in bytes, and when it was written."""
+
+    path: str
+    size: int
+    written: float
+
+
+class Warehouse(Storage, Protocol):
+    """A store as its keeper sees it, who may also tidy it."""
+
+    def list(self, directory: str) -> Iterator[Stored]:
+        """Every object beneath ``directory``, in no particular order."""
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Put other content in an object's place; a reader sees the old or the new one whole."""
+
+    def delete(self, path: str) -> None:
+        """Remove an object, if it is there; a reader that has begun may finish or fail."""
 
 
 def plain(path: str) -> str:
