@@ -419,6 +419,31 @@ class TestBucket:
 
 
 class TestDirectory:
+    def test_a_keeper_lists_replaces_and_deletes(self, tmp_path: Path) -> None:
+        storage = DirectoryStorage(tmp_path)
+        assert list(storage.list("shop")) == []
+        for path in ("shop/a/1", "shop/a/2", "shop/b", "shopping/c"):
+            storage.write(path, [path.encode()])
+        (tmp_path / "shop/a/.half.part").write_bytes(b"half")
+        (tmp_path / "shop/link").symlink_to("b")
+        listed = {stored.path: stored for stored in storage.list("shop")}
+        assert listed.keys() == {"shop/a/1", "shop/a/2", "shop/b"}
+        assert listed["shop/b"].size == 6
+        assert listed["shop/b"].written == (tmp_path / "shop/b").stat().st_mtime
+        reading = storage.read("shop/b")
+        storage.replace("shop/b", b"other")
+        assert whole(storage, "shop/b") == b"other"
+        assert b"".join(reading) in {b"shop/b", b"other"}
+        for path in ("shop/a/1", "shop/a/1", "shop/a/2", "shop/gone/x"):
+            storage.delete(path)
+        assert {stored.path for stored in storage.list("shop")} == {"shop/b"}
+        for hostile in ("../x", "/etc", "a/../.."):
+            for call in (storage.delete, lambda path: list(storage.list(path))):
+                with pytest.raises(InvalidInput):
+                    call(hostile)
+            with pytest.raises(InvalidInput):
+                storage.replace(hostile, b"")
+
     def test_nothing_but_the_object_is_left(self, tmp_path: Path) -> None:
         storage = DirectoryStorage(tmp_path)
         storage.write("a/b", [b"x"])

@@ -40,6 +40,9 @@ from headway.model.views import (
     Why,
 )
 
+UPKEEP_SECONDS = 3600.0
+"""How long merging packs, all of which are read and written, may take."""
+
 
 class Client(Wire):
     """A control plane, as the holder of one token sees it; close it, or use it with ``with``.
@@ -88,11 +91,12 @@ class Client(Wire):
     def repack(self, app: str, request: RepackRequest) -> Repacked:
         """Merge the packs of an app's builds. [POST /v1/apps/{app}/builds/repack, admin]"""
         path = f"/v1/apps/{segment(app)}/builds/repack"
-        return self.call("POST", path, Repacked, request)
+        return self.call("POST", path, Repacked, request, patience=UPKEEP_SECONDS)
 
     def collect(self, app: str, request: CollectRequest) -> Collected:
         """Remove builds that nothing needs. [POST /v1/apps/{app}/builds/gc, admin]"""
-        return self.call("POST", f"/v1/apps/{segment(app)}/builds/gc", Collected, request)
+        path = f"/v1/apps/{segment(app)}/builds/gc"
+        return self.call("POST", path, Collected, request, patience=UPKEEP_SECONDS)
 
     def read_artifact(self, path: str, first: int = 0, last: int | None = None) -> bytes:
         """An artifact's bytes, ``first`` to ``last`` inclusive. [GET /v1/store/{path}, any role]"""
