@@ -128,10 +128,12 @@ def test_a_tampered_build_is_refused_and_the_hot_slot_untouched(fleet: RealFleet
     before = set(packs.iterdir())
     build = fleet.publish(release="2" * 5000)
     (pack,) = set(packs.iterdir()) - before
-    pack.chmod(0o644)
-    content = bytearray(pack.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    pack.write_bytes(bytes(content))
+    (bundle,) = (fleet.data / "artifacts" / APP / "builds" / build).glob("from-*")
+    for stored in (pack, bundle):
+        stored.chmod(0o644)
+        content = bytearray(stored.read_bytes())
+        content[-len(pack.read_bytes()) // 2] ^= 0xFF
+        stored.write_bytes(bytes(content))
     rollout = fleet.deploy(build)
     fleet.wait("the pause", lambda: fleet.view(rollout).rollout.phase is Phase.PAUSED)
     assert "n1" in fleet.view(rollout).rollout.why

@@ -55,6 +55,11 @@ class Content:
             and not self._holds(entry)
         }
 
+    def file(self, digest: str) -> Path | None:
+        """Where this content lies, if it is here."""
+        path = self.path / _place(digest, Kind.FILE)
+        return path if path.is_file() else None
+
     def add(self, digest: str, chunks: Iterator[bytes]) -> None:
         """Take in one content; ``chunks`` raises at its end unless it has this digest."""
         with self._incoming(digest, Kind.FILE) as handle, os.fdopen(handle, "wb") as file:

@@ -15,10 +15,13 @@ from headway.agent import durable, processes, switch, tree
 from headway.agent.content import Content
 from headway.agent.state import Memory, Slot
 from headway.builds import manifest as manifests
+from headway.errors import Unreachable
 from headway.model.build import Build, Manifest
 from headway.model.names import BuildId
 
 _LEAST = 3
+_KEPT_EVERY = 256 * 1024 * 1024
+"""After so many bytes what has arrived is made durable, and is not fetched again."""
 
 Save = Callable[[str, int, Iterator[bytes]], None]
 Fetch = Callable[[Mapping[str, int], Save], None]
@@ -66,24 +69,56 @@ class Slots:
         ready = [slot for name, slot in state.slots.items() if slot.build and name != state.running]
         return max(ready, key=lambda slot: slot.age).build if ready else None
 
+    def builds(self) -> list[BuildId]:
+        """The builds whose trees are here as they were published, what runs first."""
+        state = self._memory.state
+        slots = sorted(
+            state.slots.items(), key=lambda item: (item[0] != state.running, -item[1].age)
+        )
+        return [slot.build for _, slot in slots if slot.build]
+
+    def manifest(self, build: BuildId) -> Manifest | None:
+        """The manifest of a build that was prepared, and checked, here; None if it is damaged."""
+        try:
+            content = (self.app / "manifests" / f"{build}.json").read_bytes()
+        except OSError:
+            return None
+        if manifests.build_id(content) != build:
+            return None
+        return msgspec.json.decode(content, type=Manifest)
+
+    def blob(self, digest: str) -> Path | None:
+        """The file that holds this content."""
+        return self._content.file(digest)
+
     def gather(self, manifest: Manifest, fetch: Fetch, proceed: Callable[[], None]) -> None:
         """Bring what the manifest names into the store.
 
         Once this agent has seen all content of a build in the store, that is not looked for
         again, until a preparation fails. ``proceed`` is called before each file and may raise.
-        Raises StorageFailed, and what ``fetch`` raises; then nothing of it stays.
+        Raises StorageFailed, and what ``fetch`` raises. What had arrived whole when the way was
+        cut off stays, and so it does every so often; of anything else nothing stays.
         """
+        arrived = 0
 
         def save(digest: str, size: int, chunks: Iterator[bytes]) -> None:
+            nonlocal arrived
             proceed()
             self._content.add(digest, chunks)
+            arrived += size
+            if arrived >= _KEPT_EVERY:
+                self._content.commit()
+                arrived = 0
 
         with durable.storing(f"fetching into {self._content.path}"):
             try:
-                there = self._manifest(self._sound) if self._sound else None
+                there = self.manifest(self._sound) if self._sound else None
                 if missing := self._content.missing(manifest, there):
                     fetch(missing, save)
                 self._content.commit()
+            except Unreachable:
+                self._content.commit()
+                raise
             except BaseException:
                 with contextlib.suppress(OSError):
                     self._content.discard()
@@ -108,7 +143,7 @@ class Slots:
             slot, path = self._memory.state.slots.get(name, Slot()), self.path(name)
             self._memory.keep_slot(name, Slot())
             durable.make_directory(path)
-            old = self._manifest(slot.build) if slot.exact and slot.build else None
+            old = self.manifest(slot.build) if slot.exact and slot.build else None
             tree.apply(path, old, manifest, self._content, proceed)
             durable.replace_file(
                 self.app / "manifests", f"{build.id}.json", manifests.encode(manifest)
@@ -138,7 +173,7 @@ class Slots:
             for name, slot in self._memory.state.slots.items():
                 proceed()
                 known_build = slot.build and not slot.exact and name != self.hot()
-                manifest = self._manifest(slot.build) if known_build and slot.build else None
+                manifest = self.manifest(slot.build) if known_build and slot.build else None
                 if manifest is not None and tree.is_exact(self.path(name), manifest):
                     changed = Slot(slot.build, slot.commit, exact=True, age=slot.age)
                     self._memory.keep_slot(name, changed)
@@ -173,13 +208,3 @@ class Slots:
         first = {str(number) for number in range(1, _LEAST + 1)}
         there = {path.name for path in (self.app / "slots").iterdir() if path.name.isdigit()}
         return first | there | set(self._memory.state.slots)
-
-    def _manifest(self, build: BuildId) -> Manifest | None:
-        """The manifest of a build that was prepared, and checked, here; None if it is damaged."""
-        try:
-            content = (self.app / "manifests" / f"{build}.json").read_bytes()
-        except OSError:
-            return None
-        if manifests.build_id(content) != build:
-            return None
-        return msgspec.json.decode(content, type=Manifest)

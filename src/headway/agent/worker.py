@@ -16,6 +16,7 @@ from headway.agent.lifecycle import Hooks
 from headway.agent.log import log
 from headway.agent.slots import Slots
 from headway.agent.state import Memory, Slot
+from headway.builds.fetch import Known
 from headway.core.goal import Goal, goal
 from headway.errors import HeadwayError, HookFailed, Refused, StorageFailed, Untrusted
 from headway.model.build import Build, Failure, Manifest
@@ -39,7 +40,9 @@ _Value = TypeVar("_Value", Signal, NodeRecord)
 class Source(Protocol):
     """Where builds come from, verified; ``headway.builds.fetch.Fetcher`` is one."""
 
-    def describe(self, app: str, build: BuildId) -> tuple[Build, Manifest]:
+    def describe(
+        self, app: str, build: BuildId, known: Known | None = None
+    ) -> tuple[Build, Manifest]:
         """What a build is and holds. Raises Unreachable or Untrusted."""
 
     def fetch(
@@ -247,7 +250,7 @@ class Worker:
         attempt = self._attempt()
         try:
             self._show(Activity.FETCHING)
-            described, manifest = self._source.describe(self.name, build)
+            described, manifest = self._source.describe(self.name, build, self._slots)
 
             def fetch(wanted: Mapping[Digest, int], save: Save) -> None:
                 self._source.fetch(self.name, build, wanted, save)

@@ -1,25 +1,45 @@
-"""Fetching: a verified description of a build, and verified content out of its packs."""
+"""Fetching: a verified description of a build, and verified content out of bundles and packs."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from headway.builds import attestation, index, layout, manifest
-from headway.builds.frames import decompress_whole
-from headway.builds.index import Index
-from headway.builds.pack import unpack
+from headway.builds import attestation, index, layout, manifest, patch
+from headway.builds import bundle as bundles
+from headway.builds.bundle import Place, StoredBundle
+from headway.builds.frames import decompress, decompress_whole
+from headway.builds.pack import verified
+from headway.builds.ranges import Progress, Save, Stream, counted, read_blobs
 from headway.builds.storage.port import Storage, read_whole
-from headway.errors import Untrusted
-from headway.model.build import Build, Location, Manifest
+from headway.errors import NotFound, Refused, Untrusted
+from headway.model.build import Build, Manifest
 from headway.model.names import BuildId, Digest
 from headway.signing import MAX_ENVELOPE_BYTES, Trust
 
-MAX_GAP_BYTES = 256 * 1024
-"""What lies between two blobs is read and dropped when it is shorter than this; a new request
-costs about as much."""
+MAX_BASES = 3
+"""How many of the builds that a node has are tried as the base of a bundle."""
 
-Save = Callable[[Digest, int, Iterator[bytes]], None]
-"""Keeps one blob: digest, size in bytes, raw content. It must keep nothing unless the iterator
-has ended by itself; Untrusted comes out of it otherwise."""
+
+class Known(Protocol):
+    """What a node has already, from which it need not fetch everything again."""
+
+    def builds(self) -> Sequence[BuildId]:
+        """The builds that are there, the likeliest base first."""
+
+    def manifest(self, build: BuildId) -> Manifest | None:
+        """The manifest of one of them, which has been checked."""
+
+    def blob(self, digest: Digest) -> Path | None:
+        """A file with this content."""
+
+
+class _Coming(NamedTuple):
+    """A bundle that described a build, whose content is yet to be asked for."""
+
+    build: BuildId
+    stored: StoredBundle
+    blob: Callable[[Digest], Path | None]
 
 
 class Fetcher:
@@ -28,20 +48,20 @@ class Fetcher:
     def __init__(self, storage: Storage, trust: Trust) -> None:
         self._storage = storage
         self._trust = trust
+        self._coming: dict[str, _Coming] = {}
 
-    def describe(self, app: str, build: BuildId) -> tuple[Build, Manifest]:
+    def describe(
+        self, app: str, build: BuildId, known: Known | None = None
+    ) -> tuple[Build, Manifest]:
         """What a build is and what it consists of; signature, digest and every path checked.
 
+        What is ``known`` saves most of the way, here and in the ``fetch`` that follows.
         Raises NotFound, Untrusted, or Refused for a tree that cannot be on a node.
         """
         envelope = read_whole(self._storage, layout.attestation(app, build), MAX_ENVELOPE_BYTES)
         attested = attestation.open(envelope, self._trust, app, build)
-        path = layout.manifest(app, build)
-        stored = read_whole(self._storage, path, layout.MAX_MANIFEST_BYTES)
-        content = decompress_whole(stored, layout.MAX_MANIFEST_BYTES)
-        if manifest.build_id(content) != build:
-            raise Untrusted(f"the manifest of build {build[:12]} is not the one that was signed")
-        return attested, manifest.decode(content)
+        self._coming.pop(app, None)
+        return attested, (known and self._bundled(app, build, known)) or self._full(app, build)
 
     def fetch(
         self,
@@ -49,77 +69,92 @@ class Fetcher:
         build: BuildId,
         wanted: Mapping[Digest, int],
         save: Save,
-        progress: Callable[[int], None] = lambda _: None,
+        progress: Progress = lambda _: None,
     ) -> None:
         """Call ``save`` once for each wanted blob, given by digest and size.
 
-        Blobs that lie close together come in one request, streamed: no more than a few pieces
-        are in memory. ``progress`` is told the raw bytes of each piece. Raises Untrusted at the
-        first blob that does not hold; those saved before it do.
+        Blobs that lie close together come in one request, streamed: no more than a few ranges
+        are in memory. A blob whose part of a bundle does not hold is asked for again from its
+        pack. ``progress`` is told the raw bytes of each piece. Raises Untrusted at the first
+        blob that does not hold; those saved before it do.
         """
-        if not wanted:
+        left = dict(wanted)
+
+        def keep(digest: Digest, size: int, content: Iterator[bytes]) -> None:
+            save(digest, size, content)
+            del left[digest]
+
+        coming = self._coming.pop(app, None)
+        if left and coming is not None and coming.build == build:
+            _unbundle(coming, left, keep, progress)
+        if not left:
             return
+        try:
+            self._from_packs(app, build, left, keep, progress)
+        except NotFound:
+            # Packs are merged and removed; the index that was read may have been the one before.
+            self._from_packs(app, build, left, keep, progress)
+
+    def _full(self, app: str, build: BuildId) -> Manifest:
+        path = layout.manifest(app, build)
+        stored = read_whole(self._storage, path, layout.MAX_MANIFEST_BYTES)
+        content = decompress_whole(stored, layout.MAX_MANIFEST_BYTES)
+        if manifest.build_id(content) != build:
+            raise Untrusted(f"the manifest of build {build[:12]} is not the one that was signed")
+        return manifest.decode(content)
+
+    def _bundled(self, app: str, build: BuildId, known: Known) -> Manifest | None:
+        """The manifest by way of a bundle, if there is one that fits."""
+        for base in known.builds()[:MAX_BASES]:
+            if base == build or (old := known.manifest(base)) is None:
+                continue
+            try:
+                stored = StoredBundle(self._storage, app, build, base)
+                made = bundles.apply(stored.bundle, old, build)
+            except (NotFound, Untrusted, Refused):
+                continue
+            self._coming[app] = _Coming(build, stored, known.blob)
+            return made
+        return None
+
+    def _from_packs(
+        self, app: str, build: BuildId, wanted: dict[Digest, int], save: Save, progress: Progress
+    ) -> None:
         places = index.locate(index.read(self._storage, app, build), wanted)
-        for run in _runs(places):
-            pack = run[0][1].pack
-            start, end = run[0][1].offset, _end(run[-1][1])
-            pieces = self._storage.read(layout.pack(app, pack), start, end - start)
-            stream = _Stream(pieces, start)
-            for digest, place in run:
-                content = unpack(stream.take(place), digest, place.size)
-                with closing(_counted(content, progress)) as counted:
-                    save(digest, place.size, counted)
+        read_blobs(self._storage, app, places, save, progress)
 
 
-class _Stream:
-    """Cuts a stream of pieces, which begins at a byte of the pack, into the blobs' frames."""
-
-    def __init__(self, pieces: Iterable[bytes], start: int) -> None:
-        self._pieces = iter(pieces)
-        self._rest = memoryview(b"")
-        self._at = start
-
-    def take(self, place: Location) -> Iterator[bytes]:
-        """The bytes of a frame; fewer when the pack is too short."""
-        for _ in self._until(place.offset):
-            pass
-        for piece in self._until(_end(place)):
-            yield bytes(piece)
-
-    def _until(self, end: int) -> Iterator[memoryview]:
-        while self._at < end:
-            if not self._rest:
-                self._rest = memoryview(next(self._pieces, b""))
-                if not self._rest:
-                    return
-            piece = self._rest[: end - self._at]
-            self._rest = self._rest[len(piece) :]
-            self._at += len(piece)
-            yield piece
+def _unbundle(coming: _Coming, wanted: dict[Digest, int], save: Save, progress: Progress) -> None:
+    """Save what the bundle holds of what is wanted, as far as it holds good."""
+    places = coming.stored.places(wanted)
+    if not places:
+        return
+    stream = coming.stored.stream(places)
+    for place in places:
+        digest, size = place.part.digest, place.part.size
+        content = verified(_content(stream, place, coming.blob), digest, size)
+        try:
+            with closing(counted(content, progress)) as pieces:
+                save(digest, size, pieces)
+        except (Untrusted, NotFound):
+            continue
 
 
-def _runs(places: Index) -> Iterator[list[tuple[Digest, Location]]]:
-    """The blobs in the order of their packs, cut where one request does not serve the next."""
-    run: list[tuple[Digest, Location]] = []
-    for item in sorted(places.items(), key=lambda item: (item[1].pack, item[1].offset)):
-        if run:
-            last = run[-1][1]
-            gap = item[1].offset - _end(last)
-            if item[1].pack != last.pack or gap > MAX_GAP_BYTES:
-                yield run
-                run = []
-        run.append(item)
-    if run:
-        yield run
-
-
-def _end(place: Location) -> int:
-    return place.offset + place.length
-
-
-def _counted(
-    content: Iterator[bytes], progress: Callable[[int], None]
-) -> Generator[bytes, None, None]:
-    for piece in content:
-        progress(len(piece))
-        yield piece
+def _content(
+    stream: Stream, place: Place, blob: Callable[[Digest], Path | None]
+) -> Iterator[bytes]:
+    """A part's content, unverified. Raises Untrusted, also when its prefix is not at hand."""
+    part = place.part
+    parts = bundles.frames(stream, place)
+    if part.prefix is None:
+        yield from decompress(next(parts), part.size)
+        return
+    path = blob(part.prefix)
+    try:
+        old = path.open("rb") if path else None
+    except OSError:
+        old = None
+    if old is None:
+        raise Untrusted(f"the content that {part.digest[:12]} builds upon is not here")
+    with old:
+        yield from patch.apply(parts, old, part.size)

@@ -66,7 +66,12 @@ class PackWriter:
 
 
 def unpack(compressed: Iterable[bytes], digest: Digest, size: int) -> Iterator[bytes]:
-    """A blob's content from its frame, in bounded pieces.
+    """A blob's content from its frame, in bounded pieces; errors as ``verified`` has them."""
+    return verified(decompress(compressed, size), digest, size)
+
+
+def verified(content: Iterable[bytes], digest: Digest, size: int) -> Iterator[bytes]:
+    """The pieces of a blob's content as they are.
 
     Raises Untrusted in place of ending when size or digest does not hold, and as soon as there
     is more than ``size``: what has been read may be kept only after the iterator has ended.
@@ -74,7 +79,7 @@ def unpack(compressed: Iterable[bytes], digest: Digest, size: int) -> Iterator[b
     actual = sha256()
     left = size
     try:
-        for piece in decompress(compressed, size):
+        for piece in content:
             actual.update(piece)
             left -= len(piece)
             yield piece

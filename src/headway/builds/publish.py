@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from headway.builds import attestation, index, layout, manifest
+from headway.builds.bundling import put_bundle
 from headway.builds.frames import compress_whole, decompress_whole
 from headway.builds.index import Index
 from headway.builds.pack import PackWriter
@@ -15,6 +16,9 @@ from headway.errors import Refused, Untrusted
 from headway.model.build import Build, Manifest
 from headway.model.names import BuildId
 from headway.signing import MAX_ENVELOPE_BYTES, Signer, Trust
+
+BUNDLES = 3
+"""For how many earlier builds it is written down what differs from them."""
 
 Progress = Callable[[str, int, int], None]
 """Told the phase ("scan", "pack", "upload"), how much is done, and of how much (0: not known).
@@ -36,7 +40,8 @@ def publish(
 ) -> tuple[Build, bytes]:
     """Publish the tree beneath ``directory``; the build and its attestation's envelope.
 
-    What the ``earlier`` builds of the app hold is not stored again. The attestation is written
+    What the ``earlier`` builds of the app hold is not stored again; nodes that have one of the
+    first of them will fetch only what differs. The attestation is written
     last: what is cut off before then has published nothing. A tree that is published already
     keeps the attestation that it has. Raises Refused, naming the path, for what no build can
     hold, and InvalidInput for an app or commit that cannot be one.
@@ -68,6 +73,8 @@ def publish(
         made = msgspec.structs.replace(made, new_bytes=pack.size)
     _put_index(storage, app, build, tree, places)
     _put_manifest(storage, app, build, content)
+    for base in list(dict.fromkeys(earlier))[:BUNDLES]:
+        put_bundle(storage, app, directory, build, tree, places, base)
     return _put_attestation(storage, made, signer)
 
 

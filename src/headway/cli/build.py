@@ -1,4 +1,4 @@
-"""``headway build``: publish builds, make them from commits, and list them."""
+"""``headway build``: publish builds, make them from commits, list them, and tidy up."""
 
 import time
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from headway.cli.screen import answer, facts, progress, table
 from headway.cli.wording import ago, clock, count, short, size
 from headway.client.api import Client
 from headway.model.build import Build
+from headway.model.views import CollectRequest, RepackRequest
 from headway.signing import Signer
 
 EARLIER_BUILDS = 20
@@ -114,6 +115,59 @@ def show(call: Call, app: str, prefix: str) -> None:
     answer(call, found, lambda: _drawn(found))
 
 
+@build.command()
+@click.argument("app")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=RepackRequest().most,
+    show_default=True,
+    metavar="N",
+    help="Do so only when a fresh node would read more packs than this.",
+)
+@asking
+@click.pass_obj
+def repack(call: Call, app: str, most: int) -> None:
+    """Merge the packs of an app's newest builds into one, for fresh nodes to read."""
+    with connect(call) as client:
+        done = client.repack(app, RepackRequest(most))
+    if done.after < done.before:
+        text = f"{count(done.before, 'pack')} became one of {size(done.bytes)}."
+    else:
+        text = f"A fresh node reads {count(done.before, 'pack')}; nothing to do."
+    answer(call, done, lambda: text)
+
+
+@build.command()
+@click.argument("app")
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 1000),
+    default=CollectRequest().keep,
+    show_default=True,
+    metavar="N",
+    help="Keep the newest builds, so many of them.",
+)
+@click.option(
+    "--days",
+    type=click.FloatRange(min=1),
+    default=CollectRequest().days,
+    show_default=True,
+    metavar="N",
+    help="Keep what was published in the last so many days.",
+)
+@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be removed.")
+@asking
+@click.pass_obj
+def gc(call: Call, app: str, keep: int, days: float, dry: bool) -> None:
+    """Remove builds and packs that no node, signal or pin needs, nor a revert soon."""
+    with connect(call) as client:
+        done = client.collect(app, CollectRequest(keep, days, dry))
+    verb = "Would remove" if dry else "Removed"
+    what = f"{count(len(done.builds), 'build')} and {count(done.packs, 'pack')}"
+    answer(call, done, lambda: f"{verb} {what}, {size(done.bytes)} in all.")
+
+
 def _publish(
     call: Call,
     client: Client,
@@ -126,7 +180,9 @@ def _publish(
 ) -> Build:
     """Publish through the control plane's store, then hand the attestation in."""
     found = credentials_of(call)
-    earlier = [one.id for one in client.builds(app, EARLIER_BUILDS)]
+    live = client.app(app).live
+    newest = [one.id for one in client.builds(app, EARLIER_BUILDS)]
+    earlier = [live, *newest] if live else newest
     with (
         closing(storage.open(f"{client.url}/v1/store", found.token)) as store,
         progress("publish") as advance,

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 import httpx2
 import msgspec
 
+from headway.builds.collect import Collected
+from headway.builds.repack import Repacked
 from headway.client.wire import Wire, segment
 from headway.errors import NotFound
 from headway.model.access import Identity
@@ -23,18 +25,23 @@ from headway.model.rollout import Rollout
 from headway.model.views import (
     ActionRequest,
     AppView,
+    CollectRequest,
     DeployRequest,
     Health,
     HoldRequest,
     NodeHoldRequest,
     NodeStatus,
     PinRequest,
+    RepackRequest,
     RolloutView,
     TokenCreated,
     TokenRequest,
     TokenView,
     Why,
 )
+
+UPKEEP_SECONDS = 3600.0
+"""How long merging packs, all of which are read and written, may take."""
 
 
 class Client(Wire):
@@ -80,6 +87,16 @@ class Client(Wire):
     def build(self, app: str, prefix: str) -> Build:
         """A build by the first digits of its id. [GET /v1/apps/{app}/builds/{prefix}, viewer]"""
         return self.call("GET", f"/v1/apps/{segment(app)}/builds/{segment(prefix)}", Build)
+
+    def repack(self, app: str, request: RepackRequest) -> Repacked:
+        """Merge the packs of an app's builds. [POST /v1/apps/{app}/builds/repack, admin]"""
+        path = f"/v1/apps/{segment(app)}/builds/repack"
+        return self.call("POST", path, Repacked, request, patience=UPKEEP_SECONDS)
+
+    def collect(self, app: str, request: CollectRequest) -> Collected:
+        """Remove builds that nothing needs. [POST /v1/apps/{app}/builds/gc, admin]"""
+        path = f"/v1/apps/{segment(app)}/builds/gc"
+        return self.call("POST", path, Collected, request, patience=UPKEEP_SECONDS)
 
     def read_artifact(self, path: str, first: int = 0, last: int | None = None) -> bytes:
         """An artifact's bytes, ``first`` to ``last`` inclusive. [GET /v1/store/{path}, any role]"""

@@ -62,9 +62,10 @@ class Wire:
         into: type[T],
         body: msgspec.Struct | bytes | None = None,
         params: Mapping[str, str | int | None] | None = None,
+        patience: float = ANSWER_SECONDS,
     ) -> T:
-        """Send a request and decode its answer."""
-        response = self.send(method, path, body=body, params=params)
+        """Send a request and decode its answer, which may take ``patience`` seconds."""
+        response = self.send(method, path, body=body, params=params, patience=patience)
         try:
             return msgspec.json.decode(response.content, type=into)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -81,6 +82,7 @@ class Wire:
         body: Any = None,
         params: Mapping[str, str | int | None] | None = None,
         headers: Mapping[str, str] | None = None,
+        patience: float = ANSWER_SECONDS,
     ) -> httpx2.Response:
         """Send a request; whatever is no success becomes the error that it stands for."""
         given = {key: value for key, value in (params or {}).items() if value is not None}
@@ -88,6 +90,7 @@ class Wire:
             response = self._http.request(
                 method,
                 path,
+                timeout=httpx2.Timeout(patience, connect=CONNECT_SECONDS),
                 content=_content(body),
                 params=given,
                 headers=_headers(body, headers),

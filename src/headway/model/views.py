@@ -117,6 +117,23 @@ class PinRequest(Struct, frozen=True, forbid_unknown_fields=True):
     build: str
 
 
+class RepackRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Merge packs once a fresh node would have to read more than ``most`` for the newest build."""
+
+    most: Annotated[int, Meta(ge=1)] = 8
+
+
+class CollectRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Remove what nothing needs, but the newest ``keep`` builds and those of ``days`` days.
+
+    With ``dry`` nothing is removed, only counted.
+    """
+
+    keep: Annotated[int, Meta(ge=1, le=1000)] = 20
+    days: Annotated[float, Meta(ge=1)] = 14.0
+    dry: bool = False
+
+
 class TokenRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Ask for a token: ``name`` is shown in the journal; for role node it is the node's name."""
 

@@ -29,6 +29,7 @@ from headway.server.api import (
     rollouts,
     store,
     tokens,
+    upkeep,
 )
 from headway.server.auth.rules import Rule, admit, check_rules
 from headway.server.plane import ControlPlane
@@ -45,6 +46,8 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     builds.register_build,
     builds.list_builds,
     builds.show_build,
+    upkeep.repack_builds,
+    upkeep.collect_builds,
     store.read_artifact,
     store.probe_artifact,
     store.write_artifact,

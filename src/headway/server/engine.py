@@ -38,6 +38,7 @@ from headway.model.rollout import (
     SmokeTested,
     Supersede,
 )
+from headway.model.signal import Signal
 from headway.model.verdict import Verdict
 from headway.model.views import ActionRequest, DeployRequest
 from headway.server.database import outbox, rollouts
@@ -332,6 +333,14 @@ class Engine:
         if state is None:
             raise NotFound(f"there is no rollout {rollout}; see `headway rollout status`")
         return state
+
+    async def signalled(self, app: str) -> Signal | None:
+        """What the signal store says that the app's nodes should run. Raises StoreError."""
+        return await self._publisher.signal(app)
+
+    def deciding(self, app: str) -> asyncio.Lock:
+        """Held while anything is decided about the app's rollouts."""
+        return self._lock(app)
 
     def _lock(self, app: str) -> asyncio.Lock:
         return self._locks.setdefault(app, asyncio.Lock())

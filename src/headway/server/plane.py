@@ -1,5 +1,6 @@
 """The control plane: everything that it consists of, wired together."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,8 @@ class ControlPlane:
     """One control plane. ``start`` takes up what the last one left, ``close`` leaves it whole.
 
     ``build_trust`` holds the keys whose builds are accepted; ``signal_trust`` those whose
-    signals in the store count.
+    signals in the store count. ``tidying`` is held while artifacts are merged or removed, and
+    while a build is taken in, which must find whole what it relies upon.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class ControlPlane:
         self.database = database
         self.signals = signals
         self.storage = DirectoryStorage(artifacts)
+        self.tidying = asyncio.Lock()
         self.build_trust = build_trust
         self.callers = Callers()
         self.fleet = Fleet()

@@ -42,7 +42,7 @@ class Roster:
         self._fleet = fleet
         self._news = news
         self._clock = clock
-        self._deciding = asyncio.Lock()
+        self.deciding = asyncio.Lock()
         self._serials: dict[str, int] = {}
         self._unpublished: dict[str, NodeRecord] = {}
 
@@ -75,7 +75,7 @@ class Roster:
 
     async def enrol(self, enrolment: Enrolment) -> None:
         """Give a node its seats. The same facts again change nothing."""
-        async with self._deciding:
+        async with self.deciding:
             before = self._fleet.record(enrolment.node)
             seats = {
                 app: self._seat(before, app, tier) for app, tier in sorted(enrolment.tiers.items())
@@ -126,7 +126,7 @@ class Roster:
 
     async def forget(self, node: str, by: str) -> None:
         """Strike a node off. What remains is a record without a seat. Raises NotFound."""
-        async with self._deciding:
+        async with self.deciding:
             record = structs.replace(
                 self._get(node), serial=self._next_serial(node), seats={}, hold=None
             )
@@ -143,7 +143,7 @@ class Roster:
 
     async def renumber(self, app: str) -> None:
         """Make the app's positions exact again, tier by tier, where nodes came or went."""
-        async with self._deciding:
+        async with self.deciding:
             places: dict[str, dict[str, NodeRecord]] = {}
             for record in self._fleet:
                 if app in record.seats:
@@ -208,7 +208,7 @@ class Roster:
     async def _change(
         self, node: str, change: Callable[[NodeRecord], NodeRecord], by: str, kind: str, why: str
     ) -> None:
-        async with self._deciding:
+        async with self.deciding:
             before = self._get(node)
             record = change(before)
             if record == before:

@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from headway.builds import manifest as manifests
+from headway.builds.fetch import Known
 from headway.errors import NotFound
 from headway.model.build import Build, Entry, Kind, Manifest
 from headway.model.signal import (
@@ -128,7 +129,7 @@ class Shelf:
         self.builds[build] = described, made
         return build
 
-    def describe(self, app: str, build: str) -> tuple[Build, Manifest]:
+    def describe(self, app: str, build: str, known: Known | None = None) -> tuple[Build, Manifest]:
         if build not in self.builds:
             raise NotFound(f"there is no build {build[:12]}")
         return self.builds[build]

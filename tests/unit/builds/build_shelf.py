@@ -1,11 +1,13 @@
 """A key, a store that counts and lies on demand, and a way to write trees."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from headway.builds.fetch import Fetcher
 from headway.builds.publish import publish
 from headway.builds.storage import DirectoryStorage
+from headway.builds.storage.port import Stored
 from headway.errors import NotFound, Refused
 from headway.model.build import Build, Entry, Kind
 from headway.signing import Signer, Trust
@@ -18,6 +20,8 @@ class MemoryStorage:
         self.objects = dict(objects or {})
         self.reads: list[tuple[str, int, int | None]] = []
         self.writes: list[str] = []
+        self.written: dict[str, float] = {}
+        self.now = 0.0
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         self.reads.append((path, offset, length))
@@ -35,6 +39,19 @@ class MemoryStorage:
         if self.objects.setdefault(path, content) != content:
             raise Refused(f"{path} has other content")
         self.writes.append(path)
+        self.written.setdefault(path, self.now)
+
+    def list(self, directory: str) -> Iterator[Stored]:
+        for path in [path for path in self.objects if path.startswith(directory + "/")]:
+            yield Stored(path, len(self.objects[path]), self.written.get(path, 0.0))
+
+    def replace(self, path: str, content: bytes) -> None:
+        self.objects[path] = content
+        self.written[path] = self.now
+
+    def delete(self, path: str) -> None:
+        self.objects.pop(path, None)
+        self.written.pop(path, None)
 
     def close(self) -> None:
         pass
@@ -93,6 +110,10 @@ def write_tree(root: Path, files: Mapping[str, bytes | str | None]) -> Path:
             path.write_bytes(content)
             path.chmod(0o755 if "bin/" in name else 0o644)
     return root
+
+
+def digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
 
 
 def file(path: str, digest: str = "a" * 64, size: int = 1) -> Entry:

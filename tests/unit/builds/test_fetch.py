@@ -1,5 +1,6 @@
 import random
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -8,10 +9,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
-from headway.builds import attestation, index, layout, manifest
-from headway.builds.fetch import MAX_GAP_BYTES
+from headway.builds import attestation, index, layout, manifest, ranges
 from headway.builds.frames import compress_whole
+from headway.builds.ranges import MAX_GAP_BYTES
 from headway.errors import HeadwayError, NotFound, Refused, Untrusted
 from headway.model.build import Build, Entry, Kind, Location, Manifest
 from tests.unit.builds.build_shelf import Shelf, file, write_tree
@@ -105,6 +107,67 @@ class TestRequests:
         middle = places[order[1]].length
         assert (len(ranges) == 2) == (middle > MAX_GAP_BYTES)
         assert sum(ranges) == sum(places[d].length for d in wanted)
+
+    def test_large_packs_come_in_bounded_ranges_a_few_at_a_time(
+        self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ranges, "RANGE_BYTES", 10_000)
+        files = {f"f{i}": NOISE(3000) for i in range(100)} | {"large": NOISE(95_000)}
+        build = shelf.publish(write_tree(tmp_path / "t", files))
+        gate = threading.Barrier(ranges.CONNECTIONS)
+        storage = shelf.storage
+        read = storage.read
+
+        def together(path: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+            if "/packs/" in path and offset < ranges.CONNECTIONS * 10_000:
+                gate.wait(20)
+            return read(path, offset, length)
+
+        monkeypatch.setattr(storage, "read", together)
+        storage.reads.clear()
+        assert shelf.fetch(build.id).keys() == {digest(content) for content in files.values()}
+        asked = [length for path, _, length in storage.reads if "/packs/" in path]
+        assert max(asked) == 10_000
+        assert len(asked) == -(-sum(asked) // 10_000)
+
+    def test_a_saver_that_gives_up_ends_the_reading(
+        self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ranges, "RANGE_BYTES", 1000)
+        files = {f"f{i}": NOISE(3000) for i in range(100)}
+        build = shelf.publish(write_tree(tmp_path / "t", files))
+        shelf.storage.reads.clear()
+
+        def save(name: str, size: int, content: Iterator[bytes]) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            shelf.fetcher.fetch("shop", build.id, {digest(c): 3000 for c in files.values()}, save)
+        assert len(shelf.storage.reads) < 12
+        assert not [one for one in threading.enumerate() if "headway-fetch" in one.name]
+
+    def test_packs_that_were_merged_meanwhile_are_found_again(
+        self, shelf: Shelf, tmp_path: Path
+    ) -> None:
+        files = {f"f{i}": NOISE(3000) for i in range(9)}
+        build = shelf.publish(write_tree(tmp_path / "t", files))
+        stored = layout.index("shop", build.id)
+        (pack,) = [path for path in shelf.storage.objects if "/packs/" in path]
+        places = index.read(shelf.storage, "shop", build.id)
+        moved = {d: Location("e" * 64, *astuple(place)[1:]) for d, place in places.items()}
+        elsewhere = index.encode(moved)
+
+        class Merged(type(shelf.storage)):
+            def read(
+                self, path: str, offset: int = 0, length: int | None = None
+            ) -> Iterator[bytes]:
+                yield from super().read(path, offset, length)
+                if path == stored and pack in self.objects:
+                    self.objects[layout.pack("shop", "e" * 64)] = self.objects.pop(pack)
+                    self.objects[stored] = elsewhere
+
+        shelf.storage.__class__ = Merged
+        assert shelf.fetch(build.id).keys() == {digest(content) for content in files.values()}
 
     def test_nothing_wanted_asks_nothing(self, shelf: Shelf) -> None:
         assert shelf.fetch("f" * 64, {}) == {}

@@ -1,7 +1,17 @@
 import subprocess
 import sys
 
-HEAVY = {"asyncio", "sqlalchemy", "numpy", "rich", "httpx2", "litestar", "uvicorn", "jinja2"}
+HEAVY = {
+    "asyncio",
+    "sqlalchemy",
+    "numpy",
+    "rich",
+    "httpx2",
+    "litestar",
+    "uvicorn",
+    "jinja2",
+    "boto3",
+}
 
 
 def test_what_an_agent_imports_stays_small() -> None:

@@ -10,16 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from headway.builds.collect import Collected
+from headway.builds.repack import Repacked
 from headway.errors import InvalidInput, NotFound
 from headway.model.hold import Scope
 from headway.model.plan import AppConfig
 from headway.model.rollout import Phase
 from headway.model.views import (
     ActionRequest,
+    CollectRequest,
     DeployRequest,
     HoldRequest,
     NodeHoldRequest,
     PinRequest,
+    RepackRequest,
     TokenCreated,
     TokenView,
     Why,
@@ -40,6 +44,8 @@ def answers(api: FakeApi) -> None:
     api.on("GET", "/v1/apps/web/why", WHY)
     api.on("GET", "/v1/apps/web/builds", [examples.BUILD])
     api.on("GET", "/v1/apps/web/builds/a1b2c3", examples.BUILD)
+    api.on("POST", "/v1/apps/web/builds/repack", Repacked(12, 1, 5_000_000))
+    api.on("POST", "/v1/apps/web/builds/gc", Collected(("a" * 64,), 3, 7_000_000))
     api.on("GET", "/v1/apps/web/rollouts", [examples.rollout()])
     api.on("POST", "/v1/apps/web/rollouts", examples.view())
     api.on("GET", "/v1/rollouts/r17", examples.view())
@@ -65,6 +71,9 @@ CALLS: list[tuple[str, Any, str]] = [
     ("app show web", examples.APP, "errors (errors / requests): revert when above 0.02, z-score 3"),
     ("build list web", [examples.BUILD], "a1b2c3d4e5f6  9c1d7e3f5a2b"),
     ("build show web a1b2c3", examples.BUILD, "11,741 files, 183 MB"),
+    ("build repack web", Repacked(12, 1, 5_000_000), "12 packs became one of 5.0 MB."),
+    ("build gc web", Collected(("a" * 64,), 3, 7_000_000), "Removed 1 build and 3 packs, 7.0 MB"),
+    ("build gc web --dry-run", Collected(("a" * 64,), 3, 7_000_000), "Would remove 1 build and"),
     ("deploy web a1b2c3", examples.view(), "web  a1b2c3d4e5f6 in place of 0f9e8d7c6b5a"),
     ("rollout list web", [examples.rollout()], "a1b2c3d4e5f6  soaking"),
     ("rollout status", examples.view(), "18/120  9 moving  2 failed  1 unknown"),
@@ -115,6 +124,13 @@ def test_a_command_shows_its_answer_to_people_and_to_programs(
             "deploy web a1b2c3 --plan hotfix --reason fire --supersede",
             "POST /v1/apps/web/rollouts",
             DeployRequest("a1b2c3", "hotfix", "fire", True),
+        ),
+        ("build repack web --most 3", "POST /v1/apps/web/builds/repack", RepackRequest(3)),
+        ("build gc web", "POST /v1/apps/web/builds/gc", CollectRequest()),
+        (
+            "build gc web --keep 5 --days 3 --dry-run",
+            "POST /v1/apps/web/builds/gc",
+            CollectRequest(5, 3.0, True),
         ),
         ("rollout advance web", "POST /v1/rollouts/r17/advance", ActionRequest()),
         (

@@ -51,6 +51,7 @@ class Place:
 def place(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Place:
     place = Place(tmp_path, api)
     monkeypatch.setattr("headway.builds.storage.open", place.open)
+    api.on("GET", "/v1/apps/web", AppView(AppConfig("web")))
     api.on("GET", "/v1/apps/web/builds", [])
     api.on("POST", "/v1/apps/web/builds", examples.BUILD)
     api.on("GET", "/v1/whoami", Identity("alice", Role.DEPLOYER))

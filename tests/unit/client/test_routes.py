@@ -15,10 +15,12 @@ from headway.model.plan import AppConfig
 from headway.model.report import Activity, Enrolment, Report
 from headway.model.views import (
     ActionRequest,
+    CollectRequest,
     DeployRequest,
     HoldRequest,
     NodeHoldRequest,
     PinRequest,
+    RepackRequest,
     TokenRequest,
 )
 from tests.docs.generate import routes
@@ -28,6 +30,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "apply_app": (AppConfig(name="web"),),
     "app": ("web",),
     "why": ("web",),
+    "repack": ("web", RepackRequest()),
+    "collect": ("web", CollectRequest()),
     "register_build": ("web", b"{}"),
     "builds": ("web",),
     "build": ("web", "a1b2c3"),

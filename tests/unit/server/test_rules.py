@@ -27,6 +27,8 @@ MAY = {
     ("POST", "/v1/apps/{app:str}/builds"): {D, A},
     ("GET", "/v1/apps/{app:str}/builds"): PEOPLE,
     ("GET", "/v1/apps/{app:str}/builds/{prefix:str}"): PEOPLE,
+    ("POST", "/v1/apps/{app:str}/builds/repack"): {A},
+    ("POST", "/v1/apps/{app:str}/builds/gc"): {A},
     ("GET", "/v1/store/{path:path}"): {V, D, A, N},
     ("HEAD", "/v1/store/{path:path}"): {V, D, A, N},
     ("PUT", "/v1/store/{path:path}"): {D, A},

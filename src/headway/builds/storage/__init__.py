@@ -11,7 +11,7 @@ __all__ = ["DirectoryStorage", "HttpStorage", "Storage", "open"]
 
 
 def open(location: str | Path, token: str | None = None) -> Storage:
-    """The store at an http(s) URL under which its paths lie, or in a directory.
+    """The store at an http(s) URL under which its paths lie, in a bucket, or in a directory.
 
     The control plane's own store is at ``https://HOST/v1/store``. ``token`` is sent as a bearer
     token and is of use with a URL only.
@@ -19,7 +19,16 @@ def open(location: str | Path, token: str | None = None) -> Storage:
     text = str(location)
     if text.startswith(("http://", "https://")):
         return HttpStorage(text, token)
+    if text.startswith("s3://"):
+        try:
+            # Most nodes need no bucket, and boto3 is as large as the rest of an agent.
+            from headway.builds.storage.s3 import S3Storage  # noqa: PLC0415
+        except ImportError:
+            raise InvalidInput("for a store in a bucket, install headway[s3]") from None
+        return S3Storage(text)
     if "://" in text:
         scheme = text.partition("://")[0]
-        raise InvalidInput(f"a store cannot be reached by {scheme!a}; use a directory or http(s)")
+        raise InvalidInput(
+            f"a store cannot be reached by {scheme!a}; use a directory, http(s) or s3"
+        )
     return DirectoryStorage(Path(location))

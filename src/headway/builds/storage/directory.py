@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from headway.builds.storage.port import CHUNK_BYTES, check_range, plain
+from headway.builds.storage.port import CHUNK_BYTES, Stored, check_range, plain
 from headway.errors import Denied, NotFound, Refused, StorageFailed
 
 
@@ -49,6 +49,40 @@ class DirectoryStorage:
                 temporary.unlink()
         with _explained(path):
             _sync_directory(target.parent)
+
+    def list(self, directory: str) -> Iterator[Stored]:
+        """Every object beneath ``directory``."""
+        with _explained(directory):
+            for place, _, names in os.walk(self._root / plain(directory)):
+                for name in names:
+                    path = (Path(place) / name).relative_to(self._root).as_posix()
+                    try:
+                        found = (self._root / path).lstat()
+                    except FileNotFoundError:
+                        continue
+                    if stat.S_ISREG(found.st_mode) and not name.startswith("."):
+                        yield Stored(path, found.st_size, found.st_mtime)
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Put other content in an object's place, durably."""
+        target = self._root / plain(path)
+        temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            _write_durably(temporary, [content], path)
+            with _explained(path):
+                temporary.replace(target)
+                _sync_directory(target.parent)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+
+    def delete(self, path: str) -> None:
+        """Remove an object, and its directory when that is empty."""
+        target = self._root / plain(path)
+        with _explained(path):
+            target.unlink(missing_ok=True)
+        with suppress(OSError):
+            target.parent.rmdir()
 
     def close(self) -> None:
         """Nothing is held between calls."""

@@ -1,9 +1,9 @@
 """An artifact store over HTTP: the control plane's, or any static server for reading."""
 
 import http.client
-import random
 import ssl
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from headway.builds.storage.port import CHUNK_BYTES, check_range, plain
+from headway.builds.storage.patience import ATTEMPTS, Later, Pace, Patience
+from headway.builds.storage.port import CHUNK_BYTES, check_range, plain, room_for_a_copy
 from headway.errors import (
     Busy,
     Denied,
@@ -29,21 +30,19 @@ from headway.errors import (
 )
 from headway.model.views import Problem
 
-ATTEMPTS = 6
-FIRST_WAIT = 0.25
-LONGEST_WAIT = 10.0
-"""Seconds. Waits are drawn evenly from zero to a bound that doubles: full jitter."""
+CONNECTIONS = 8
+"""How many requests one store has under way at its server at a time."""
 
 _IN_MEMORY_BYTES = 1024 * 1024
 _MAX_PROBLEM_BYTES = 16 * 1024
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-_BROKEN = (OSError, http.client.HTTPException)
 
 
 class HttpStorage:
     """Objects at ``{url}/{path}``, over connections that are kept and shared between threads.
 
-    A read that breaks off is carried on from where it stopped. Redirects are not followed, so
+    A read that breaks off is carried on from where it stopped, and one that trickles is given up.
+    No more than ``connections`` requests are under way at a time. Redirects are not followed, so
     that the token goes nowhere else.
     """
 
@@ -55,6 +54,8 @@ class HttpStorage:
         timeout: float = 30.0,
         attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        connections: int = CONNECTIONS,
     ) -> None:
         parts = urlsplit(url)
         try:
@@ -75,6 +76,8 @@ class HttpStorage:
         self._timeout = timeout
         self._attempts = attempts
         self._sleep = sleep
+        self._clock = clock
+        self._under_way = threading.BoundedSemaphore(connections)
         self._idle: deque[http.client.HTTPConnection] = deque()
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
@@ -86,7 +89,7 @@ class HttpStorage:
     def size(self, path: str) -> int | None:
         """The object's size in bytes, or None where there is none."""
         plain(path)
-        patience = _Patience(self._attempts, self._sleep)
+        patience = Patience(self._attempts, self._sleep)
         while True:
             with patience.tried(self._host, path), self._answer("HEAD", path) as answer:
                 if answer.status in {404, 410}:
@@ -100,10 +103,10 @@ class HttpStorage:
     def write(self, path: str, chunks: Iterable[bytes]) -> None:
         """Create the object, whole. Raises Refused when there is other content."""
         plain(path)
-        patience = _Patience(self._attempts, self._sleep)
+        patience = Patience(self._attempts, self._sleep)
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as body:
             for chunk in chunks:
-                with _room_for_a_copy():
+                with room_for_a_copy():
                     body.write(chunk)
             headers = {
                 "Content-Length": str(body.tell()),
@@ -123,7 +126,7 @@ class HttpStorage:
             self._idle.pop().close()
 
     def _read(self, path: str, offset: int, length: int | None) -> Iterator[bytes]:
-        patience = _Patience(self._attempts, self._sleep)
+        patience = Patience(self._attempts, self._sleep)
         end = None if length is None else offset + length
         at = offset
         while end is None or at < end:
@@ -149,8 +152,12 @@ class HttpStorage:
                     raise Unreachable(f"{self._host} answered with another range of {path}")
                 skip = 0
             left = None if end is None else end - at
+            pace = Pace(self._clock)
             while left is None or left > 0:
-                piece = answer.read1(CHUNK_BYTES)
+                with pace.waiting():
+                    piece = answer.read1(CHUNK_BYTES)
+                if not pace.keeps(len(piece)):
+                    raise Unreachable(f"{self._host} sends {path} too slowly")
                 if not piece:
                     if answer.length:
                         raise http.client.IncompleteRead(b"", answer.length)
@@ -171,6 +178,17 @@ class HttpStorage:
         body: IO[bytes] | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
         """A response; its connection is kept if it was read to the end, and closed otherwise."""
+        with self._under_way, self._exchange(method, path, headers, body) as answer:
+            yield answer
+
+    @contextmanager
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        body: IO[bytes] | None,
+    ) -> Iterator[http.client.HTTPResponse]:
         try:
             connection, fresh = self._idle.pop(), False
         except IndexError:
@@ -212,7 +230,7 @@ class HttpStorage:
         )
 
     def _raise_for(self, answer: http.client.HTTPResponse, path: str) -> None:
-        """Raise what an answer other than success means; passing ones are raised as _Later."""
+        """Raise what an answer other than success means; passing ones are raised as Later."""
         status = answer.status
         if 200 <= status < 300:
             if answer.getheader("Content-Encoding", "identity") != "identity":
@@ -220,7 +238,7 @@ class HttpStorage:
             return
         said = _said(answer) or f"{self._host} answered {status} {_phrase(status)} to {path}"
         if status in _TRANSIENT:
-            raise _Later(_wait_asked(answer), Busy(said) if status == 429 else Unreachable(said))
+            raise Later(_wait_asked(answer), Busy(said) if status == 429 else Unreachable(said))
         raise _ERRORS.get(status, Unreachable)(said)
 
 
@@ -238,47 +256,6 @@ _ERRORS: Mapping[int, type[HeadwayError]] = {
 }
 
 
-class _Later(Exception):
-    """The server may do better in a while; ``wait`` is what it asked for, in seconds."""
-
-    def __init__(self, wait: float | None, error: HeadwayError) -> None:
-        super().__init__(error.sentence)
-        self.wait = wait
-        self.error = error
-
-
-class _Patience:
-    """Counts the attempts at one operation and waits between them, with full jitter."""
-
-    def __init__(self, attempts: int, sleep: Callable[[float], None]) -> None:
-        self._attempts = attempts
-        self._sleep = sleep
-        self._failed = 0
-
-    def renew(self) -> None:
-        """There was progress: what failed before does not count any more."""
-        self._failed = 0
-
-    @contextmanager
-    def tried(self, host: str, path: str) -> Iterator[None]:
-        """Swallow a passing fault after a wait; raise Unreachable when it was the last attempt."""
-        try:
-            yield
-        except _Later as later:
-            self._wait(later.wait, later.error)
-        except _BROKEN as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            self._wait(None, Unreachable(f"{host} does not answer for {path}: {reason}"))
-
-    def _wait(self, asked: float | None, error: HeadwayError) -> None:
-        self._failed += 1
-        if self._failed >= self._attempts:
-            raise error from None
-        bound = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self._failed - 1))
-        drawn = random.uniform(0, bound)  # noqa: S311 - spreads retries, protects nothing
-        self._sleep(drawn if asked is None else min(asked, LONGEST_WAIT) + drawn)
-
-
 def _send(
     connection: http.client.HTTPConnection,
     method: str,
@@ -294,17 +271,6 @@ def _send(
         # A server that refuses an upload may answer and hang up before it has read all.
         return connection.getresponse()
     return connection.getresponse()
-
-
-@contextmanager
-def _room_for_a_copy() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageFailed(
-            f"there is no room for a copy of the upload in {tempfile.gettempdir()}: "
-            f"{error.strerror}; set TMPDIR to a larger place"
-        ) from None
 
 
 def _said(answer: http.client.HTTPResponse) -> str:

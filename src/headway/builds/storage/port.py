@@ -5,10 +5,12 @@ readers check signatures and digests.
 """
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
 
-from headway.errors import InvalidInput, Untrusted
+from headway.errors import InvalidInput, StorageFailed, Untrusted
 
 CHUNK_BYTES = 256 * 1024
 """The largest piece that is held at a time."""
@@ -45,6 +47,27 @@ class Storage(Protocol):
         """Release what is held."""
 
 
+class Stored(NamedTuple):
+    """An object that is in a store: its size in bytes, and when it was written."""
+
+    path: str
+    size: int
+    written: float
+
+
+class Warehouse(Storage, Protocol):
+    """A store as its keeper sees it, who may also tidy it."""
+
+    def list(self, directory: str) -> Iterator[Stored]:
+        """Every object beneath ``directory``, in no particular order."""
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Put other content in an object's place; a reader sees the old or the new one whole."""
+
+    def delete(self, path: str) -> None:
+        """Remove an object, if it is there; a reader that has begun may finish or fail."""
+
+
 def plain(path: str) -> str:
     """The path itself, if it is relative, of plain names and not hidden; else InvalidInput."""
     if len(path) > MAX_PATH or not _PLAIN.fullmatch(path):
@@ -66,3 +89,15 @@ def read_whole(storage: Storage, path: str, limit: int) -> bytes:
     if len(content) > limit:
         raise Untrusted(f"{path} has more than the {limit} bytes that are allowed")
     return content
+
+
+@contextmanager
+def room_for_a_copy() -> Iterator[None]:
+    """Say what to do when the temporary copy of an upload does not fit."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(
+            f"there is no room for a copy of the upload in {tempfile.gettempdir()}: "
+            f"{error.strerror}; set TMPDIR to a larger place"
+        ) from None

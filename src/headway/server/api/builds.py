@@ -1,14 +1,14 @@
 """Published builds."""
 
 import asyncio
-from hashlib import sha256
 
 from litestar import Request, get, post
 from litestar.datastructures import State
 from sqlalchemy import Connection
 
-from headway.builds import attestation, layout
-from headway.builds.frames import decompress
+from headway.builds import attestation, index, layout, manifest
+from headway.builds.frames import decompress_whole
+from headway.builds.storage.port import read_whole
 from headway.errors import NotFound, Refused, Untrusted
 from headway.model.access import Identity
 from headway.model.build import Build
@@ -30,13 +30,12 @@ from headway.signing import MAX_ENVELOPE_BYTES
 async def register_build(
     app: InPath, request: Request[Identity, None, State], plane: Plane, caller: Caller
 ) -> Build:
-    """The body is the build's attestation as it was signed; the manifest must be in the store.
+    """The body is the build's attestation as it was signed; all of it must be in the store.
 
     The same build again changes nothing.
     """
     await plane.engine.situation(app)
     build = attestation.open(await request.body(), plane.build_trust, app=app)
-    await asyncio.to_thread(_check_manifest, plane, build)
 
     def write(connection: Connection) -> bool:
         now = plane.clock()
@@ -46,7 +45,10 @@ async def register_build(
         journal.append(connection, at=now, app=app, actor=caller.name, kind="build", why=why)
         return True
 
-    if await plane.database.write(write):
+    async with plane.tidying:
+        await asyncio.to_thread(_check_content, plane, build)
+        is_new = await plane.database.write(write)
+    if is_new:
         plane.news.journal_grew()
     return build
 
@@ -73,12 +75,16 @@ async def show_build(app: InPath, prefix: InPath, plane: Plane) -> Build:
     return await plane.database.read(lambda c: find_build(c, app, prefix))
 
 
-def _check_manifest(plane: ControlPlane, build: Build) -> None:
+def _check_content(plane: ControlPlane, build: Build) -> None:
+    """Raise Refused or Untrusted unless the manifest and all that it names are in the store."""
     path = layout.manifest(build.app, build.id)
     if plane.storage.size(path) is None:
         raise Refused(f"the manifest of {build.id[:12]} is not in the store; publish it first")
-    digest = sha256()
-    for piece in decompress(plane.storage.read(path), layout.MAX_MANIFEST_BYTES):
-        digest.update(piece)
-    if digest.hexdigest() != build.id:
+    stored = read_whole(plane.storage, path, layout.MAX_MANIFEST_BYTES)
+    content = decompress_whole(stored, layout.MAX_MANIFEST_BYTES)
+    if manifest.build_id(content) != build.id:
         raise Untrusted(f"the manifest in the store is not that of {build.id[:12]}")
+    blobs = manifest.blobs(manifest.decode(content))
+    places = index.read_if_any(plane.storage, build.app, build.id)
+    if len(index.usable(plane.storage, build.app, places, blobs)) < len(blobs):
+        raise Refused(f"not all content of {build.id[:12]} is in the store; publish it again")

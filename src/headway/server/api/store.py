@@ -23,12 +23,13 @@ _AnyRequest = Request[Any, Any, Any]
 
 @get("/v1/store/{path:path}", opt={"role": Rule.ANY}, media_type=_BINARY, summary="An artifact")
 async def read_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> Response[Any]:
-    """Its bytes, or a range of them. Artifacts never change, so a copy never goes stale."""
+    """Its bytes, or a range of them. But for an index, a copy never goes stale."""
     path, size = await _find(path, plane)
     headers = _headers(path)
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    tag = headers.get("ETag")
+    if tag and request.headers.get("if-none-match") == tag:
         return Response(b"", status_code=304, headers=headers, media_type=_BINARY)
-    if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
+    if request.headers.get("if-range", tag) != tag:
         wanted = None
     else:
         wanted = parse_range(request.headers.get("range", ""), size)
@@ -98,7 +99,9 @@ async def _find(path: str, plane: ControlPlane) -> tuple[str, int]:
 
 
 def _headers(path: str) -> dict[str, str]:
-    """The path alone names the content, for nothing in the store is ever replaced."""
+    """The path alone names the content, for nothing in the store is ever replaced, but an index."""
+    if path.endswith("/index.zst"):
+        return {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
     return {
         "ETag": f'"{sha256(path.encode()).hexdigest()[:32]}"',
         "Accept-Ranges": "bytes",

@@ -1,6 +1,9 @@
 """Published builds."""
 
-from sqlalchemy import Connection, insert, select
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from headway.model.build import Build
 from headway.server.database.tables import builds
@@ -27,3 +30,32 @@ def find(connection: Connection, app: str, prefix: str) -> tuple[Build, ...]:
         builds.c.app == app, builds.c.id.startswith(prefix, autoescape=True)
     )
     return tuple(connection.scalars(query.order_by(builds.c.seq).limit(2)))
+
+
+class Published(NamedTuple):
+    """A published build as it stands in the table, in its place among the others."""
+
+    seq: int
+    app: str
+    id: str
+    published_at: float
+    document: Build
+
+
+def every(connection: Connection, app: str) -> tuple[Published, ...]:
+    """All of the app's builds, newest first."""
+    query = select(builds).where(builds.c.app == app).order_by(builds.c.seq.desc())
+    return tuple(Published(*row) for row in connection.execute(query))
+
+
+def remove(connection: Connection, rows: Collection[Published]) -> None:
+    """Take builds out of the table, so that nobody can name them any more."""
+    if rows:
+        query = delete(builds).where(builds.c.seq == bindparam("of_seq"))
+        connection.execute(query, [{"of_seq": row.seq} for row in rows])
+
+
+def put_back(connection: Connection, rows: Sequence[Published]) -> None:
+    """Undo ``remove`` for these builds."""
+    if rows:
+        connection.execute(insert(builds), [row._asdict() for row in rows])

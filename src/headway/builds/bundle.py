@@ -1,0 +1,149 @@
+"""The bundle: what turns one build into the next, small enough to be had in one request.
+
+8 bytes      the length of the header, big-endian
+header       a zstd frame of JSON: how the manifests differ, and the parts
+parts        the frames of new content, one after another; a part may build upon older content
+
+A bundle is not signed. What comes out of it counts only as far as its digest is the right one,
+and whatever does not fit is fetched as if there were no bundle.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from headway.builds import layout, manifest
+from headway.builds.frames import compress_whole, decompress_whole
+from headway.builds.ranges import Stream
+from headway.builds.storage.port import Storage
+from headway.errors import Untrusted
+from headway.model.build import Entry, Manifest
+from headway.model.names import BuildId, Digest
+
+MAX_HEADER_BYTES = 4 * 1024 * 1024
+"""Raw. A change that takes more is no small one, and gets no bundle."""
+
+MAX_PARTS_BYTES = 64 * 1024 * 1024
+FIRST_BYTES = 1024 * 1024
+"""What the first request asks for, which is mostly all."""
+
+_LENGTH = 8
+_Length = Annotated[int, Meta(gt=0, le=MAX_PARTS_BYTES)]
+
+
+class Part(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """New content: digest, raw size, and the length of each of its frames.
+
+    With ``prefix``, the digest of older content, the frames are a patch of that.
+    """
+
+    digest: Digest
+    size: int
+    lengths: Annotated[tuple[_Length, ...], Meta(min_length=1, max_length=65_536)]
+    prefix: Digest | None = None
+
+
+class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a build differs from ``base``: entries new or changed, paths removed, new content."""
+
+    base: BuildId
+    changed: tuple[Entry, ...]
+    removed: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+
+class Place(NamedTuple):
+    """Where a part begins, and what it is."""
+
+    offset: int
+    part: Part
+
+
+def difference(base: BuildId, old: Manifest, new: Manifest, parts: tuple[Part, ...]) -> Bundle:
+    """What turns the manifest ``old``, that of ``base``, into ``new``."""
+    before = {entry.path: entry for entry in old.entries}
+    after = {entry.path for entry in new.entries}
+    changed = tuple(entry for entry in new.entries if before.get(entry.path) != entry)
+    removed = tuple(path for path in before if path not in after)
+    return Bundle(base, changed, removed, parts)
+
+
+def apply(bundle: Bundle, old: Manifest, build: BuildId) -> Manifest:
+    """The manifest of ``build``, checked like any other. Raises Untrusted and Refused."""
+    entries = {entry.path: entry for entry in old.entries}
+    for path in bundle.removed:
+        entries.pop(path, None)
+    entries.update((entry.path, entry) for entry in bundle.changed)
+    made = Manifest(old.version, tuple(entries[path] for path in sorted(entries)))
+    if manifest.build_id(manifest.encode(made)) != build:
+        raise Untrusted(f"the bundle does not make build {build[:12]}")
+    manifest.check(made)
+    return made
+
+
+def encode(bundle: Bundle) -> bytes | None:
+    """What stands before the parts; None when there is more of it than a bundle may hold."""
+    raw = msgspec.json.encode(bundle)
+    if len(raw) > MAX_HEADER_BYTES:
+        return None
+    header = compress_whole(raw)
+    return len(header).to_bytes(_LENGTH, "big") + header
+
+
+class StoredBundle:
+    """A bundle in the store, of which the first request's worth is at hand."""
+
+    def __init__(self, storage: Storage, app: str, build: BuildId, base: BuildId) -> None:
+        """Read its beginning. Raises NotFound, and Untrusted for what is no bundle."""
+        self._storage = storage
+        self._path = layout.bundle(app, build, base)
+        first = b"".join(storage.read(self._path, 0, FIRST_BYTES))
+        self._parts_at = _LENGTH + int.from_bytes(first[:_LENGTH], "big")
+        if len(first) <= _LENGTH or self._parts_at > len(first):
+            if self._parts_at > 2 * MAX_HEADER_BYTES or len(first) < FIRST_BYTES:
+                raise Untrusted("not a bundle: its beginning is damaged")
+            first += b"".join(storage.read(self._path, len(first), self._parts_at - len(first)))
+        self._first = first
+        self.bundle = _decode(first[_LENGTH : self._parts_at])
+        if self.bundle.base != base:
+            raise Untrusted(f"the bundle is for another build than {base[:12]}")
+
+    def places(self, wanted: Mapping[Digest, int]) -> list[Place]:
+        """Where the wanted contents lie, in order, as far as the bundle holds them."""
+        found = []
+        offset = self._parts_at
+        for part in self.bundle.parts:
+            if wanted.get(part.digest) == part.size:
+                found.append(Place(offset, part))
+            offset += sum(part.lengths)
+        return found
+
+    def stream(self, places: list[Place]) -> Stream:
+        """The bytes from the first place to the last; a second request only if they need it."""
+        start = places[0].offset
+        end = places[-1].offset + sum(places[-1].part.lengths)
+        return Stream(self._pieces(start, end), start)
+
+    def _pieces(self, start: int, end: int) -> Iterator[bytes]:
+        at_hand = self._first[start:end]
+        rest = start + len(at_hand)
+        further = self._storage.read(self._path, rest, end - rest) if rest < end else iter(())
+        return chain([at_hand] if at_hand else [], further)
+
+
+def frames(stream: Stream, place: Place) -> Iterator[Iterator[bytes]]:
+    """The frames of a part."""
+    offset = place.offset
+    for length in place.part.lengths:
+        yield stream.take(offset, length)
+        offset += length
+
+
+def _decode(header: bytes) -> Bundle:
+    try:
+        return msgspec.json.decode(decompress_whole(header, MAX_HEADER_BYTES), type=Bundle)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Untrusted(f"not a bundle: {error}") from None

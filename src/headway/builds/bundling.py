@@ -1,0 +1,148 @@
+"""Making the bundles of a build that is being published."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from headway.builds import bundle as bundles
+from headway.builds import index, layout, manifest, patch
+from headway.builds.bundle import MAX_PARTS_BYTES, Part
+from headway.builds.frames import compress, decompress_whole
+from headway.builds.index import Index
+from headway.builds.ranges import read_blobs
+from headway.builds.scan import read_file
+from headway.builds.storage.port import CHUNK_BYTES, Storage, read_whole
+from headway.errors import NotFound, Refused, Untrusted
+from headway.model.build import Entry, Manifest
+from headway.model.names import BuildId, Digest
+
+MAX_OLD_BYTES = 1024 * 1024 * 1024
+"""As much older content is read again, from the store, to see what it saves."""
+
+MIN_PATCHED_BYTES = 1024
+"""A smaller file costs less than the asking."""
+
+
+def put_bundle(
+    storage: Storage,
+    app: str,
+    directory: Path,
+    build: BuildId,
+    tree: Manifest,
+    places: Index,
+    base: BuildId,
+) -> None:
+    """Write what turns ``base`` into ``build``, unless the change is large or the base is gone.
+
+    ``places`` says where the content of ``build``, the tree beneath ``directory``, lies.
+    """
+    old = _manifest(storage, app, base) if base != build else None
+    if old is None:
+        return
+    there = manifest.blobs(old)
+    new = {entry.digest: entry for entry in manifest.files(tree) if entry.digest not in there}
+    with tempfile.TemporaryDirectory(prefix="headway-") as room, tempfile.TemporaryFile() as body:
+        older = _Older(storage, app, base, _predecessors(old, new), Path(room))
+        parts: list[Part] = []
+        for entry in sorted(new.values(), key=lambda entry: entry.size):
+            start = body.tell()
+            plain = places[entry.digest].length
+            if start + plain > MAX_PARTS_BYTES and not older.before(entry.digest):
+                continue
+            part = _part(entry, plain, directory, older, body)
+            if body.tell() > MAX_PARTS_BYTES:
+                _cut(body, start)
+            else:
+                parts.append(part)
+        header = bundles.encode(bundles.difference(base, old, tree, tuple(parts)))
+        if header is None:
+            return
+        # Another version of zstd may have made the same bundle already, out of other bytes.
+        with suppress(Refused):
+            storage.write(layout.bundle(app, build, base), _chunks(header, body))
+
+
+class _Older:
+    """The content that the changed files had in the base, fetched into a directory."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        app: str,
+        base: BuildId,
+        predecessors: Mapping[Digest, Entry],
+        room: Path,
+    ) -> None:
+        self._predecessors = predecessors
+        self._room = room
+        wanted: dict[Digest, int] = {}
+        for entry in sorted(predecessors.values(), key=lambda entry: entry.size):
+            if sum(wanted.values()) + entry.size > MAX_OLD_BYTES:
+                break
+            wanted[entry.digest] = entry.size
+        with suppress(NotFound, Untrusted):
+            places = index.locate(index.read(storage, app, base), wanted)
+            read_blobs(storage, app, places, self._save)
+
+    def before(self, digest: Digest) -> tuple[Digest, Path] | None:
+        """What a new content was before: digest and file."""
+        entry = self._predecessors.get(digest)
+        path = self._room / entry.digest if entry else None
+        return (entry.digest, path) if entry and path and path.exists() else None
+
+    def _save(self, digest: Digest, size: int, content: Iterator[bytes]) -> None:
+        part = self._room / "part"
+        with part.open("wb") as file:
+            file.writelines(content)
+        part.rename(self._room / digest)
+
+
+def _predecessors(old: Manifest, new: Mapping[Digest, Entry]) -> dict[Digest, Entry]:
+    before = {entry.path: entry for entry in manifest.files(old)}
+    found = ((digest, before.get(entry.path)) for digest, entry in new.items())
+    return {
+        digest: entry
+        for digest, entry in found
+        if entry is not None and min(entry.size, new[digest].size) >= MIN_PATCHED_BYTES
+    }
+
+
+def _part(entry: Entry, plain: int, directory: Path, older: _Older, body: IO[bytes]) -> Part:
+    """Append a content's frames: a patch, when that is much smaller than the ``plain`` frame."""
+    start = body.tell()
+    if (before := older.before(entry.digest)) is not None:
+        prefix, path = before
+        with path.open("rb") as old:
+            lengths = []
+            for frame in patch.diff(read_file(directory, entry), old):
+                lengths.append(len(frame))
+                body.write(frame)
+        if sum(lengths) < plain * 3 // 4:
+            return Part(entry.digest, entry.size, tuple(lengths), prefix)
+        _cut(body, start)
+    body.writelines(compress(read_file(directory, entry), entry.size))
+    return Part(entry.digest, entry.size, (body.tell() - start,))
+
+
+def _cut(body: IO[bytes], at: int) -> None:
+    body.seek(at)
+    body.truncate()
+
+
+def _manifest(storage: Storage, app: str, build: BuildId) -> Manifest | None:
+    """The manifest of an earlier build, unless it is gone or damaged."""
+    try:
+        stored = read_whole(storage, layout.manifest(app, build), layout.MAX_MANIFEST_BYTES)
+        content = decompress_whole(stored, layout.MAX_MANIFEST_BYTES)
+        return manifest.decode(content) if manifest.build_id(content) == build else None
+    except (NotFound, Untrusted, Refused):
+        return None
+
+
+def _chunks(header: bytes, body: IO[bytes]) -> Iterator[bytes]:
+    yield header
+    body.seek(0)
+    while piece := body.read(CHUNK_BYTES):
+        yield piece

@@ -1,0 +1,100 @@
+"""What a node has already is not fetched again."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from headway.agent import slots as slots_module
+from headway.agent.slots import Slots
+from headway.agent.state import Memory
+from headway.builds import layout
+from headway.errors import Unreachable, Untrusted
+from tests.unit.agent import agent_shelf
+from tests.unit.builds.build_shelf import Shelf, write_tree
+
+
+def quiet() -> None:
+    pass
+
+
+@pytest.fixture
+def slots(tmp_path: Path) -> Slots:
+    app = tmp_path / "shop"
+    app.mkdir()
+    return Slots(app, Memory(app))
+
+
+def test_a_second_build_takes_two_requests(slots: Slots, tmp_path: Path) -> None:
+    store = Shelf()
+
+    def deploy(files: Mapping[str, bytes | str | None], earlier: list[str]) -> str:
+        made = store.publish(write_tree(tmp_path / f"t{len(earlier)}", files), earlier)
+        store.storage.reads.clear()
+        build, tree = store.fetcher.describe("shop", made.id, slots)
+        slots.gather(
+            tree, lambda want, save: store.fetcher.fetch("shop", made.id, want, save), quiet
+        )
+        slot = slots.prepare(build, tree, set(), None, quiet)
+        assert {path: (slots.path(slot) / path).read_bytes() for path in files} == files
+        return made.id
+
+    files = {f"f{i}": f"{i}\n".encode() * 5000 for i in range(50)}
+    first = deploy(files, [])
+    second = deploy(files | {"f7": files["f7"] + b"changed\n"}, [first])
+    assert [path for path, _, _ in store.storage.reads] == [
+        layout.attestation("shop", second),
+        layout.bundle("shop", second, first),
+    ]
+    assert len(store.storage.objects[layout.bundle("shop", second, first)]) < 1000
+    assert slots.builds() == [second, first]
+
+
+def cut_off(texts: list[str], error: Exception) -> tuple[agent_shelf.Shelf, str]:
+    shelf = agent_shelf.Shelf()
+    build = shelf.add(agent_shelf.files(**{f"f{text}": text for text in texts}))
+
+    def stop(_: str) -> None:
+        if len(shelf.fetched) == 2:
+            raise error
+
+    shelf.on_fetch = stop
+    return shelf, build
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(Unreachable("the line is cut"), 2), (Untrusted("it is not so"), 0)]
+)
+def test_what_arrived_before_a_cut_is_kept(slots: Slots, error: Exception, kept: int) -> None:
+    shelf, build = cut_off(list("ABCDE"), error)
+    _, tree = shelf.describe("web", build)
+
+    def fetch(wanted: Mapping[str, int], save: slots_module.Save) -> None:
+        shelf.fetch("web", build, wanted, save)
+
+    with pytest.raises(type(error)):
+        slots.gather(tree, fetch, quiet)
+    before = list(shelf.fetched)
+    shelf.fetched.clear()
+    shelf.on_fetch = lambda _: None
+    slots.gather(tree, fetch, quiet)
+    assert len(shelf.fetched) == 5 - kept
+    assert set(before[:kept]).isdisjoint(shelf.fetched)
+
+
+def test_much_is_made_durable_on_the_way(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_module, "_KEPT_EVERY", 2)
+    shelf = agent_shelf.Shelf()
+    build = shelf.add(agent_shelf.files(**{f"f{text}": text for text in "ABCDE"}))
+    _, tree = shelf.describe("web", build)
+    durable: list[int] = []
+
+    def fetch(wanted: Mapping[str, int], save: slots_module.Save) -> None:
+        def count(digest: str, size: int, chunks: Iterator[bytes]) -> None:
+            durable.append(sum(slots.blob(one) is not None for one in wanted))
+            save(digest, size, chunks)
+
+        shelf.fetch("web", build, wanted, count)
+
+    slots.gather(tree, fetch, quiet)
+    assert durable == [0, 0, 2, 2, 4]
