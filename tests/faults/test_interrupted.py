@@ -10,7 +10,7 @@ from tests.faults.labs import CallLab, Case
 from tests.faults.stage import FULL, seed
 
 FAULTS = ("signal=SIGKILL", "error=EIO", "error=ENOSPC")
-SAMPLE = 200
+SAMPLE = 120
 
 
 def sample(occurrences: list[tuple[str, int]], dice: random.Random) -> list[Case]:
