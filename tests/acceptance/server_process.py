@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx2
 import msgspec
 
-from headway.builds import attestation, layout
+from headway.builds import attestation, layout, manifest
 from headway.builds.frames import compress
 from headway.core.goal import goal
-from headway.model.build import Build
+from headway.model.build import Build, Entry, Kind
 from headway.model.plan import AppConfig
 from headway.model.report import Activity, Enrolment, Report
 from headway.model.signal import RECORD_TYPE, SIGNAL_TYPE, NodeRecord, Signal, signal_key
@@ -81,7 +81,9 @@ class Server:
         )
 
     def publish(self, app: str, content: bytes) -> str:
-        """Publish a build whose manifest is ``content``; its id."""
+        """Publish a build of one directory, named for ``content``; its id."""
+        name = sha256(content).hexdigest()
+        content = manifest.encode(manifest.manifest([Entry(name, Kind.DIRECTORY)]))
         build = Build(sha256(content).hexdigest(), app, "c0ffee", 1.0, "ci", 1, 1, 1)
         frame = b"".join(compress([content], len(content)))
         path = f"/v1/store/{layout.manifest(app, build.id)}"

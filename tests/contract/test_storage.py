@@ -3,6 +3,7 @@
 import re
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -14,6 +15,10 @@ import msgspec
 import pytest
 
 from headway.builds import storage as storages
+from headway.builds.collect import collect
+from headway.builds.fetch import Fetcher
+from headway.builds.publish import publish
+from headway.builds.repack import repack
 from headway.builds.storage import DirectoryStorage, HttpStorage, Storage
 from headway.builds.storage.patience import SLOW_BYTES, SLOW_SECONDS, Pace
 from headway.builds.storage.port import CHUNK_BYTES
@@ -30,6 +35,7 @@ from headway.errors import (
     Untrusted,
 )
 from headway.model.views import Problem
+from headway.signing import Signer, Trust
 from tests.contract import buckets
 
 BIG = bytes(range(256)) * 4096
@@ -343,6 +349,43 @@ class TestEveryStore:
         assert sum(isinstance(result, Refused) for result in results) == 4
 
 
+@pytest.mark.parametrize("kind", ["directory", "moto", "rclone"])
+def test_a_keeper_lists_replaces_and_deletes(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "directory":
+        store = storages.warehouse(tmp_path)
+    else:
+        store = request.getfixturevalue("bucket")(request.getfixturevalue(kind))
+    assert list(store.list("shop")) == []
+    before = time.time()
+    for path in ("shop/a/1", "shop/a/2", "shop/b", "shopping/c"):
+        store.write(path, [path.encode()])
+    listed = {stored.path: stored for stored in store.list("shop")}
+    assert listed.keys() == {"shop/a/1", "shop/a/2", "shop/b"}
+    assert listed["shop/b"].size == 6
+    assert abs(listed["shop/b"].written - before) < 120
+    reading = store.read("shop/b")
+    store.replace("shop/b", b"other")
+    assert whole(store, "shop/b") == b"other"
+    assert b"".join(reading) in {b"shop/b", b"other"}
+    for path in ("shop/a/1", "shop/a/1", "shop/a/2", "shop/gone/x"):
+        store.delete(path)
+    assert {stored.path for stored in store.list("shop")} == {"shop/b"}
+    for hostile in ("../x", "/etc", "a/../.."):
+        with pytest.raises(InvalidInput):
+            store.delete(hostile)
+        with pytest.raises(InvalidInput):
+            list(store.list(hostile))
+        with pytest.raises(InvalidInput):
+            store.replace(hostile, b"")
+
+
+def test_only_a_directory_or_a_bucket_can_be_kept() -> None:
+    with pytest.raises(InvalidInput):
+        storages.warehouse("http://server/store")
+
+
 Bucket = Callable[[str], Storage]
 
 
@@ -419,30 +462,12 @@ class TestBucket:
 
 
 class TestDirectory:
-    def test_a_keeper_lists_replaces_and_deletes(self, tmp_path: Path) -> None:
+    def test_what_is_not_an_object_is_not_listed(self, tmp_path: Path) -> None:
         storage = DirectoryStorage(tmp_path)
-        assert list(storage.list("shop")) == []
-        for path in ("shop/a/1", "shop/a/2", "shop/b", "shopping/c"):
-            storage.write(path, [path.encode()])
-        (tmp_path / "shop/a/.half.part").write_bytes(b"half")
+        storage.write("shop/b", [b"x"])
+        (tmp_path / "shop/.half.part").write_bytes(b"half")
         (tmp_path / "shop/link").symlink_to("b")
-        listed = {stored.path: stored for stored in storage.list("shop")}
-        assert listed.keys() == {"shop/a/1", "shop/a/2", "shop/b"}
-        assert listed["shop/b"].size == 6
-        assert listed["shop/b"].written == (tmp_path / "shop/b").stat().st_mtime
-        reading = storage.read("shop/b")
-        storage.replace("shop/b", b"other")
-        assert whole(storage, "shop/b") == b"other"
-        assert b"".join(reading) in {b"shop/b", b"other"}
-        for path in ("shop/a/1", "shop/a/1", "shop/a/2", "shop/gone/x"):
-            storage.delete(path)
-        assert {stored.path for stored in storage.list("shop")} == {"shop/b"}
-        for hostile in ("../x", "/etc", "a/../.."):
-            for call in (storage.delete, lambda path: list(storage.list(path))):
-                with pytest.raises(InvalidInput):
-                    call(hostile)
-            with pytest.raises(InvalidInput):
-                storage.replace(hostile, b"")
+        assert [stored.path for stored in storage.list("shop")] == ["shop/b"]
 
     def test_nothing_but_the_object_is_left(self, tmp_path: Path) -> None:
         storage = DirectoryStorage(tmp_path)
@@ -696,3 +721,36 @@ def test_a_small_object_is_bounded(tmp_path: Path) -> None:
     assert storages.port.read_whole(storage, "a", 5) == b"12345"
     with pytest.raises(Untrusted):
         storages.port.read_whole(storage, "a", 4)
+
+
+def test_a_bucket_serves_a_build_that_is_published_merged_and_collected(
+    moto: str, bucket: Bucket, tmp_path: Path
+) -> None:
+    store = bucket(moto)
+    signer = Signer.generate()
+    ids: list[str] = []
+    for number in range(3):
+        (tmp_path / "tree").mkdir(exist_ok=True)
+        (tmp_path / "tree" / f"f{number}").write_bytes(b"%d" % number * 2000)
+        made, _ = publish(
+            tmp_path / "tree",
+            app="shop",
+            commit="c0ffee",
+            by="alice",
+            subject="",
+            signer=signer,
+            storage=store,
+            earlier=ids[::-1],
+            now=1.0,
+        )
+        ids.append(made.id)
+    assert repack(store, "shop", ids[:0:-1], 1).before == 3
+    gone = collect(store, "shop", ids[1:], time.time() + 100)
+    assert gone.builds == (ids[0],)
+    assert gone.packs == 3
+    fetcher = Fetcher(store, Trust.of(signer.public_pem))
+    _, tree = fetcher.describe("shop", ids[2])
+    got: list[bytes] = []
+    wanted = {entry.digest: entry.size for entry in tree.entries}
+    fetcher.fetch("shop", ids[2], wanted, lambda _d, _s, content: got.append(b"".join(content)))
+    assert sorted(got) == [b"%d" % number * 2000 for number in range(3)]

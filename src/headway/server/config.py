@@ -13,8 +13,9 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ``listen`` is an address and port; port 0 takes a free one. ``data`` is the directory that
     everything lies in. Without ``release_key`` and ``build_trust`` the keys in ``data/keys``
     are used, and made at the first start. ``signal_trust`` are further public keys whose
-    signals in the store count, for example the last release key. ``log`` is ``debug``,
-    ``info`` or ``warning``.
+    signals in the store count, for example the last release key. ``artifacts`` is where builds
+    are published, a directory or ``s3://BUCKET/PREFIX``; without it, ``data/artifacts``. ``log``
+    is ``debug``, ``info`` or ``warning``.
     """
 
     data: Path
@@ -23,6 +24,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     build_trust: tuple[Path, ...] = ()
     signal_trust: tuple[Path, ...] = ()
     log: str = "info"
+    artifacts: str | None = None
 
     def address(self) -> tuple[str, int]:
         """Host and port. Raises InvalidInput."""

@@ -53,7 +53,7 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
     plane = ControlPlane(
         database=database,
         signals=signals,
-        artifacts=config.data / "artifacts",
+        artifacts=config.artifacts or config.data / "artifacts",
         release_key=keys.release,
         build_trust=keys.build_trust,
         signal_trust=keys.signal_trust,

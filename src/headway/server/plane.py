@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from headway.builds.storage.directory import DirectoryStorage
+from headway.builds.storage import warehouse
 from headway.server.api.frames import update_frame
 from headway.server.auth.callers import Callers
 from headway.server.database import tokens
@@ -34,7 +34,7 @@ class ControlPlane:
         *,
         database: Database,
         signals: SignalStore,
-        artifacts: Path,
+        artifacts: Path | str,
         release_key: Signer,
         build_trust: Trust,
         signal_trust: Trust | None = None,
@@ -44,7 +44,7 @@ class ControlPlane:
         self.clock = clock
         self.database = database
         self.signals = signals
-        self.storage = DirectoryStorage(artifacts)
+        self.storage = warehouse(artifacts)
         self.tidying = asyncio.Lock()
         self.build_trust = build_trust
         self.callers = Callers()
@@ -75,3 +75,4 @@ class ControlPlane:
         await self.engine.close()
         await self.signals.close()
         await self.database.close()
+        self.storage.close()

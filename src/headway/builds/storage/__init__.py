@@ -4,10 +4,10 @@ from pathlib import Path
 
 from headway.builds.storage.directory import DirectoryStorage
 from headway.builds.storage.http import HttpStorage
-from headway.builds.storage.port import Storage
+from headway.builds.storage.port import Storage, Warehouse
 from headway.errors import InvalidInput
 
-__all__ = ["DirectoryStorage", "HttpStorage", "Storage", "open"]
+__all__ = ["DirectoryStorage", "HttpStorage", "Storage", "Warehouse", "open", "warehouse"]
 
 
 def open(location: str | Path, token: str | None = None) -> Storage:
@@ -19,6 +19,12 @@ def open(location: str | Path, token: str | None = None) -> Storage:
     text = str(location)
     if text.startswith(("http://", "https://")):
         return HttpStorage(text, token)
+    return warehouse(location)
+
+
+def warehouse(location: str | Path) -> Warehouse:
+    """The store in a bucket (``s3://BUCKET/PREFIX``) or a directory, to be kept tidy from here."""
+    text = str(location)
     if text.startswith("s3://"):
         try:
             # Most nodes need no bucket, and boto3 is as large as the rest of an agent.

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from headway.builds.storage.patience import ATTEMPTS, Patience
-from headway.builds.storage.port import CHUNK_BYTES, check_range, plain, room_for_a_copy
+from headway.builds.storage.port import CHUNK_BYTES, Stored, check_range, plain, room_for_a_copy
 from headway.errors import (
     Busy,
     Denied,
@@ -98,6 +98,28 @@ class S3Storage:
                         "the server of this bucket ignores If-None-Match: publish from one "
                         "place at a time, or two publishers may replace each other's objects"
                     )
+
+    def list(self, directory: str) -> Iterator[Stored]:
+        """Every object beneath ``directory``."""
+        beneath = self._key(directory) + "/"
+        with self._explained(directory):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=beneath):
+                for one in page.get("Contents", ()):
+                    path = one["Key"].removeprefix(self._prefix)
+                    yield Stored(path, one["Size"], one["LastModified"].timestamp())
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Put other content in an object's place."""
+        key = self._key(path)
+        with self._explained(path):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
+
+    def delete(self, path: str) -> None:
+        """Remove an object, if it is there."""
+        key = self._key(path)
+        with self._explained(path):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def close(self) -> None:
         """Close the connections."""
