@@ -244,7 +244,8 @@ def _section(section: Section) -> str:
 
 
 def _heading(place: str) -> str:
-    return f"[{place.replace('[]', '')}]" if not place.endswith("[]") else f"[[{place[:-2]}]]"
+    name = place.replace("[]", "")
+    return f"[[{name}]]" if place.endswith("[]") else f"[{name}]"
 
 
 def _meanings(struct: type) -> dict[str, str]:
