@@ -113,8 +113,7 @@ exit 3
     assert "it is broken" in status.report.output
     bad.unlink()
     with fleet.client() as client:
-        client.act(rollout, "retry", ActionRequest())
-        client.act(rollout, "resume", ActionRequest("repaired"))
+        client.act(rollout, "retry", ActionRequest("repaired"))
     assert fleet.finish(rollout).rollout.phase is Phase.SUCCEEDED
     assert fleet.tree("n1") == {"release": "2"}
 

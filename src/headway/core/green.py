@@ -100,7 +100,8 @@ def _failing(
 
 
 def _failed_nodes(state: Rollout, step: Step, told: list[NodeView], size: int) -> list[_Objection]:
-    failed = [node for node in told if node.state is NodeState.FAILED]
+    tried = state.retry.get(step.tier, 1.0)
+    failed = [n for n in told if n.state is NodeState.FAILED and n.position < tried]
     waived = [int(key.partition(":")[2]) for key in state.waived if key.startswith("nodes:")]
     tolerated = max([share(step.max_failed, size), *waived])
     if len(failed) <= tolerated:

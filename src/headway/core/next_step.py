@@ -33,7 +33,8 @@ def next_action(
     """
     if state.phase in (Phase.SUCCEEDED, Phase.REVERTED, Phase.ABORTED, Phase.SUPERSEDED):
         held = held_by(state.app, set(), holds)
-        return "deploy", state.why, (held,) if held else ()
+        mixed = f"{state.id} left nodes on different builds" if _is_mixed(state) else ""
+        return "deploy", state.why, tuple(text for text in (held, mixed) if text)
     if state.phase is Phase.REVERTING:
         return "", state.why, _unsettled(fleet)
     found = examine(state, Observed(fleet, verdicts, holds), now)
@@ -41,7 +42,8 @@ def next_action(
     step = title(state.plan[state.step])
     match state.phase:
         case Phase.PAUSED:
-            return "resume", state.why, blockers
+            failed = any(key.startswith("nodes:") for key in state.objections)
+            return "retry" if failed else "resume", _choices(state), blockers
         case Phase.ROLLING:
             return "", f"{step}: {found.waiting_for or 'complete'}", blockers
         case Phase.SOAKING:
@@ -50,6 +52,19 @@ def next_action(
             return "", f"{step}: {rest}", blockers
         case _:
             return "advance", _gate(state, fleet, now), blockers
+
+
+def _is_mixed(state: Rollout) -> bool:
+    layered = state.layer.fractions if state.layer else {}
+    return state.phase is Phase.ABORTED and any((*state.fractions.values(), *layered.values()))
+
+
+def _choices(state: Rollout) -> str:
+    """What a paused rollout waits for; where there are objections, what resuming means."""
+    if not state.objections:
+        return state.why
+    accepted = ", ".join(state.objections)
+    return f"{state.why}; retry or revert, or resume to accept this ({accepted})"
 
 
 def _gate(state: Rollout, fleet: FleetView, now: float) -> str:

@@ -63,17 +63,17 @@ def go_on(state: Rollout, fleet: FleetView, now: float) -> Decision:
     everyone = [node for nodes in fleet.tiers.values() for node in nodes]
     late = [n for n in everyone if n.state not in (NodeState.DONE, NodeState.HELD)]
     if late:
-        return Decision(state, why=f"reverting: waiting for {_names([n.node for n in late])}")
+        return Decision(state, why=f"reverting: waiting for {names([n.node for n in late])}")
     held = [n.node for n in everyone if n.state is NodeState.HELD and n.running != state.base]
     why = f"every node has attested {state.base[:12]} again"
     if held:
-        why += f", but for {_names(held)}, held by a person"
+        why += f", but for {names(held)}, held by a person"
     return Decision(
         structs.replace(state, phase=Phase.REVERTED, since=now, ended_at=now, why=why), why=why
     )
 
 
-def _names(nodes: list[str]) -> str:
+def names(nodes: list[str]) -> str:
     """The first few names, and how many more."""
     shown = ", ".join(sorted(nodes)[:3])
     return shown if len(nodes) <= 3 else f"{shown} and {len(nodes) - 3} more"

@@ -84,7 +84,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
     | {
         Observed: frozenset({_P.PAUSED}),
         Resume: frozenset({_P.ROLLING, _P.SOAKING, _P.WAITING}),
-        Retry: frozenset({_P.PAUSED}),
+        Retry: frozenset({_P.PAUSED, _P.ROLLING}),
     },
     _P.REVERTING: {
         Observed: frozenset({_P.REVERTING, _P.REVERTED}),
@@ -94,7 +94,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
     },
     _P.SUCCEEDED: {Revert: frozenset({_P.REVERTING})},
     _P.REVERTED: {},
-    _P.ABORTED: {},
+    _P.ABORTED: {Revert: frozenset({_P.REVERTING})},
     _P.SUPERSEDED: {},
 }
 """phase → event → the phases it may lead to. The documentation's diagram is made from it."""
@@ -248,7 +248,7 @@ def _soaking(state: Rollout, fleet: FleetView, found: Findings, now: float) -> D
         return Decision(state, why=found.waiting_for)
     upcoming = plans.following(state.plan, state.step, fleet)
     if upcoming is None:
-        return _succeed(state, now)
+        return _succeed(state, fleet, now)
     step = state.plan[upcoming]
     if step.gate is Gate.AUTO:
         return _begin(state, upcoming, f"{title(step)} begins", now)
@@ -341,23 +341,35 @@ def _resume(state: Rollout, event: Resume, now: float) -> Decision:
 
 
 def _retry(state: Rollout, event: Retry, now: float) -> Decision:
-    why = f"{event.by} asks the failed nodes to try again"
-    phase = Phase.ROLLING if state.phase in (Phase.SOAKING, Phase.WAITING) else state.phase
-    since = state.since if phase is state.phase else now
+    """Let failed nodes try again, in turn. A pause for nothing but them, or lateness, is over."""
+    why = f"{event.by} asks the failed nodes to try again" + (
+        f": {event.reason}" * bool(event.reason)
+    )
+    about_nodes = [key for key in state.objections if key.startswith(("nodes:", "deadline"))]
+    goes_on = bool(state.objections) and len(about_nodes) == len(state.objections)
+    changes: dict[str, object] = {}
+    if goes_on or state.phase in (Phase.SOAKING, Phase.WAITING):
+        changes = {"phase": Phase.ROLLING, "since": now, "objections": (), "resume_to": None}
+    elif state.phase is Phase.PAUSED:
+        why += f"; still {state.why}"
     ahead = {step.tier: 1.0 for step in state.plan[state.step :]}
-    again_in_turn = ahead | {state.plan[state.step].tier: 0.0}
+    in_turn = ahead | {state.plan[state.step].tier: 0.0}
     again = structs.replace(
         state,
-        phase=phase,
-        since=since,
         step_since=now,
         attempt=state.epoch + 1,
-        retry=everywhere(state) if state.phase is Phase.REVERTING else again_in_turn,
+        retry=everywhere(state) if state.phase is Phase.REVERTING else in_turn,
+        **changes,
     )
     return signalled(again, event.by, why, now)
 
 
-def _succeed(state: Rollout, now: float) -> Decision:
+def _succeed(state: Rollout, fleet: FleetView, now: float) -> Decision:
+    everyone = [node for nodes in fleet.tiers.values() for node in nodes]
+    others = [node.node for node in everyone if node.running != state.target]
+    why = f"{state.target[:12]} is live on every node"
+    if others:
+        why = f"{state.target[:12]} is live, but not on {revert.names(others)}"
     done = structs.replace(
         state,
         phase=Phase.SUCCEEDED,
@@ -366,7 +378,7 @@ def _succeed(state: Rollout, now: float) -> Decision:
         since=now,
         ended_at=now,
     )
-    return signalled(done, HEADWAY, f"{state.target[:12]} is live on every node", now)
+    return signalled(done, HEADWAY, why, now)
 
 
 def _end(state: Rollout, phase: Phase, by: str, why: str, now: float) -> Decision:

@@ -36,8 +36,10 @@ def signalled(state: Rollout, by: str, why: str, now: float) -> Decision:
 
 def left_behind(predecessor: Rollout | None) -> Layer | None:
     """What the nodes of an unfinished rollout keep until a step reaches them. Raises Refused."""
-    if predecessor is None or not any(predecessor.fractions.values()):
-        return None
+    if predecessor is None or predecessor.base is None:
+        return None  # Without a base nobody is sent back, so there is nothing to keep.
+    if not any(predecessor.fractions.values()):
+        return predecessor.layer
     if predecessor.layer is not None:
         raise Refused(
             "two unfinished rollouts lie on top of each other; revert the last one before another"

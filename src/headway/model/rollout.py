@@ -165,6 +165,7 @@ class Retry(Struct, frozen=True, tag="retry"):
     """A person asks the failed nodes to try again."""
 
     by: str
+    reason: str = ""
 
 
 class Supersede(Struct, frozen=True, tag="supersede"):

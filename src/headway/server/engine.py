@@ -55,6 +55,8 @@ from headway.server.situation import Situation, look, under_way
 PACE_SECONDS = 0.1
 """The shortest time between two observations; a report is noticed within it."""
 
+NO_REASON = "no reason given"
+
 IDLE_SECONDS = 1.0
 """The longest time between two observations of a rollout that is under way."""
 
@@ -202,7 +204,7 @@ class Engine:
             if stale and action in GOES_ON:
                 raise StaleView(f"{rollout} has moved on since you looked: {state.why}")
             latest = known.latest is not None and known.latest.id == rollout
-            if state.phase is Phase.SUCCEEDED and not latest:
+            if state.phase in (Phase.SUCCEEDED, Phase.ABORTED) and not latest:
                 raise Refused(f"{rollout} is not the latest rollout of {state.app} any more")
             now = self._clock()
             event = self._event(action, request.reason, by, known, now)
@@ -233,7 +235,7 @@ class Engine:
         return waited or self._fleet.all_heard_since(known.config.name, self._began)
 
     def _event(self, action: str, reason: str, by: str, known: Situation, now: float) -> Event:
-        reason = reason or "no reason given"
+        reason = reason or NO_REASON
         match action:
             case "advance":
                 return Advance(by, self.view(known, now), known.holds)
@@ -246,7 +248,7 @@ class Engine:
             case "abort":
                 return Abort(by, reason)
             case "retry":
-                return Retry(by)
+                return Retry(by, "" if reason == NO_REASON else reason)
             case _:
                 raise NotFound(
                     f"there is no action {action}; there are"

@@ -214,6 +214,46 @@ def test_retry_lets_failed_nodes_try_again_within_the_concurrency() -> None:
     assert story.state.retry == {"canary": 0.75}, "one at a time"
 
 
+def test_retry_ends_a_pause_that_was_about_failed_nodes_and_accepts_nothing() -> None:
+    story = Story(Step("canary", soak=50, concurrency="100%"))
+    story.look()
+    story.odd = {"canary-0": NodeState.FAILED}
+    assert story.look(1) is Phase.PAUSED
+    assert next_action(story.state, story.fleet(), (), (), story.now)[0] == "retry"
+    assert story.send(Retry("alice", "repaired")) is Phase.ROLLING
+    assert story.why == "alice asks the failed nodes to try again: repaired"
+    assert story.look(1) is Phase.ROLLING, "its turn to try again comes first"
+    assert story.state.retry["canary"] == 1.0
+    assert story.look(1) is Phase.PAUSED, "it failed once more, and was not accepted"
+
+
+def test_retry_leaves_a_persons_pause_alone_and_says_so() -> None:
+    story = Story()
+    story.send(Pause("alice", "lunch"))
+    assert story.send(Retry("bob")) is Phase.PAUSED
+    assert "still paused by alice: lunch" in story.why
+
+
+def test_the_end_names_who_does_not_run_it() -> None:
+    story = Story(Step("canary", soak=0), size=2)
+    story.until(Phase.SOAKING)
+    story.odd = {"canary-1": NodeState.HELD}
+    held = structs.replace(story.fleet().tiers["canary"][1], state=NodeState.HELD, running=BASE)
+    tiers = {"canary": (story.fleet().tiers["canary"][0], held)}
+    assert story.send(Observed(FleetView(tiers))) is Phase.SUCCEEDED
+    assert story.why == f"{TARGET[:12]} is live, but not on canary-1"
+
+
+def test_an_aborted_rollout_can_be_brought_back() -> None:
+    story = Story(Step("production", soak=0, share=0.5), Step("production", gate=Gate.MANUAL))
+    story.until(Phase.WAITING)
+    story.send(Abort("alice", "lunch"))
+    blockers = next_action(story.state, story.fleet(), (), (), story.now)[2]
+    assert blockers == ("r1 left nodes on different builds",)
+    assert story.send(Revert("alice", "tidy up")) is Phase.REVERTING
+    assert story.look(1) is Phase.REVERTED
+
+
 def test_a_new_rollout_tries_again_what_failed_in_an_earlier_one() -> None:
     signal = signal_of(Story().state)
     seat = Seat("production", 0.75)

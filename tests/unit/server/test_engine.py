@@ -179,7 +179,6 @@ async def test_a_failed_node_pauses_and_is_named(herd: Herd) -> None:
     assert "s1" in state.why
     del herd.refuses["s1"]
     await act(herd, rollout, "retry")
-    await act(herd, rollout, "resume")
     await herd.settle()
     assert (await state_of(herd, rollout)).phase is Phase.WAITING
 

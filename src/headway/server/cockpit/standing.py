@@ -161,6 +161,10 @@ def actions(facts: Facts) -> Actions:
         return replace(found, next=Button("advance", f"Advance{_to_next_step(view)}"))
     if view.next == "resume":
         return replace(found, next=Button("resume", "Resume"))
+    if view.next == "retry":
+        small = tuple(b for b in found.small if b.action != "retry")
+        accept = Button("resume", "Resume, accept the failed nodes")
+        return replace(found, next=Button("retry", "Retry failed nodes"), small=(accept, *small))
     if state.phase in LIVE:
         return replace(found, wait="Nothing to do: it goes on by itself")
     why, command = _after_the_end(facts)
@@ -210,7 +214,7 @@ def _small(state: Rollout, facts: Facts) -> tuple[Button, ...]:
 
 def _hurting(state: Rollout) -> tuple[Button, ...]:
     buttons = []
-    forward = LIVE - {Phase.REVERTING} | {Phase.SUCCEEDED}
+    forward = LIVE - {Phase.REVERTING} | {Phase.SUCCEEDED, Phase.ABORTED}
     if state.phase in forward and state.base is not None:
         buttons.append(Button("revert", f"Revert to {short(state.base)}"))
     if state.phase in LIVE:
