@@ -216,7 +216,7 @@ def test_what_never_becomes_active_is_told(
     systemd.unit("short.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n")
     systemd.unit("stuck.service", "[Service]\nType=notify\nExecStart=/bin/sleep 600\n")
     systemd.systemctl("daemon-reload")
-    with pytest.raises(HookFailed, match=r"short\.service is inactive, not active|hook failed"):
+    with pytest.raises(HookFailed, match=r"the unit short\.service is inactive, not active"):
         restarting(SystemdRestart("short.service"))
     with pytest.raises(HookFailed, match=r"took longer than [\d.]+ s"):
         restarting(SystemdRestart("stuck.service", timeout=0.5))

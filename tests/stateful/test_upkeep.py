@@ -117,6 +117,13 @@ class UpkeepMachine(RuleBasedStateMachine):
         assert gone == planned
         assert before - sum(map(len, storage.objects.values())) == gone.bytes
         self.registered = [build for build in self.registered if build not in gone.builds]
+        # A build that was spared for a young bundle goes once that bundle's base has gone.
+        while gone.bytes:
+            left = sum(map(len, storage.objects.values()))
+            gone = collect(storage, APP, supposed, storage.now - 50)
+            assert left - sum(map(len, storage.objects.values())) == gone.bytes
+            self.registered = [build for build in self.registered if build not in gone.builds]
+        assert not collect(storage, APP, supposed, storage.now - 50, dry=True).builds
 
     # What holds.
 
