@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import msgspec
 
-from headway.builds import attestation, layout, manifest
+from headway.builds import attestation, layout, listing
 from headway.builds.frames import compress
 from headway.core.goal import goal
 from headway.model.build import Build, Entry, Kind
@@ -81,10 +81,10 @@ class Server:
         )
 
     def publish(self, app: str, content: bytes) -> str:
-        """Publish a build of one directory, named for ``content``; its id."""
+        """Publish a build of one link, named for ``content``; its id."""
         name = sha256(content).hexdigest()
-        content = manifest.encode(manifest.manifest([Entry(name, Kind.DIRECTORY)]))
-        build = Build(sha256(content).hexdigest(), app, "c0ffee", 1.0, "ci", 1, 1, 1)
+        content = listing.encode([Entry(name, Kind.LINK, target="nowhere")])
+        build = Build(listing.digest(content), app, "c0ffee", 1.0, "ci", 1, 1, 1)
         frame = b"".join(compress([content], len(content)))
         path = f"/v1/store/{layout.manifest(app, build.id)}"
         assert self.call("PUT", path, frame).status_code == 204

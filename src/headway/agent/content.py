@@ -10,11 +10,12 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from headway.agent import durable
-from headway.model.build import Entry, Kind, Manifest
+from headway.builds.manifest import Difference
+from headway.model.build import Entry, Kind
 
 MODES = {Kind.FILE: 0o444, Kind.EXECUTABLE: 0o555}
 _PACE = 200
@@ -41,18 +42,12 @@ class Content:
         with contextlib.suppress(OSError):
             os.close(self._store)
 
-    def missing(self, manifest: Manifest, there: Manifest | None = None) -> dict[str, int]:
-        """Digest and size in bytes of what the manifest names and the store does not hold.
-
-        What ``there`` names is known to be held, and is not looked for.
-        """
-        known = {(entry.digest, entry.kind) for entry in there.entries} if there else set()
+    def missing(self, changes: Iterable[Difference]) -> dict[str, int]:
+        """Digest and size in bytes of what the changes bring and the store does not hold."""
         return {
-            entry.digest: entry.size
-            for entry in manifest.entries
-            if (entry.digest, entry.kind) not in known
-            and entry.kind in MODES
-            and not self._holds(entry)
+            after.digest: after.size
+            for _, _, after in changes
+            if after is not None and after.kind in MODES and not self._holds(after)
         }
 
     def file(self, digest: str) -> Path | None:

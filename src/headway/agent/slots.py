@@ -6,17 +6,17 @@ interrupts this leaves a dirty slot, which is never switched to and always rebui
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-
-import msgspec
 
 from headway.agent import durable, processes, switch, tree
 from headway.agent.content import Content
+from headway.agent.listings import Listings
 from headway.agent.state import Memory, Slot
 from headway.builds import manifest as manifests
-from headway.errors import Unreachable
-from headway.model.build import Build, Manifest
+from headway.builds.manifest import Difference, Manifest
+from headway.errors import Unreachable, Untrusted
+from headway.model.build import Build
 from headway.model.names import BuildId
 
 _LEAST = 3
@@ -37,7 +37,7 @@ class Slots:
         self._sound: BuildId | None = None
         with durable.storing(f"setting up {app}"):
             durable.make_directory(app / "slots")
-            durable.make_directory(app / "manifests")
+            self._listings = Listings(app / "listings")
             self._content = Content(app / "store")
 
     def close(self) -> None:
@@ -77,15 +77,9 @@ class Slots:
         )
         return [slot.build for _, slot in slots if slot.build]
 
-    def manifest(self, build: BuildId) -> Manifest | None:
-        """The manifest of a build that was prepared, and checked, here; None if it is damaged."""
-        try:
-            content = (self.app / "manifests" / f"{build}.json").read_bytes()
-        except OSError:
-            return None
-        if manifests.build_id(content) != build:
-            return None
-        return msgspec.json.decode(content, type=Manifest)
+    def listing(self, digest: str) -> bytes | None:
+        """A listing of a build that was prepared, and checked, here; None if it is damaged."""
+        return self._listings.get(digest)
 
     def blob(self, digest: str) -> Path | None:
         """The file that holds this content."""
@@ -112,8 +106,10 @@ class Slots:
 
         with durable.storing(f"fetching into {self._content.path}"):
             try:
-                there = self.manifest(self._sound) if self._sound else None
-                if missing := self._content.missing(manifest, there):
+                changes: Iterable[Difference] | None = self._changes(self._sound, manifest)
+                if changes is None:
+                    changes = manifests.differences(None, manifest)
+                if missing := self._content.missing(changes):
                     fetch(missing, save)
                 self._content.commit()
             except Unreachable:
@@ -143,11 +139,12 @@ class Slots:
             slot, path = self._memory.state.slots.get(name, Slot()), self.path(name)
             self._memory.keep_slot(name, Slot())
             durable.make_directory(path)
-            old = self.manifest(slot.build) if slot.exact and slot.build else None
-            tree.apply(path, old, manifest, self._content, proceed)
-            durable.replace_file(
-                self.app / "manifests", f"{build.id}.json", manifests.encode(manifest)
-            )
+            changes = self._changes(slot.build, manifest) if slot.exact else None
+            if changes is not None:
+                tree.apply(path, changes, self._content, proceed)
+            else:
+                tree.align(path, manifest, self._content, proceed)
+            self._listings.add(manifest)
             if hook is not None:
                 hook(path)
             with durable.opened(path) as handle:
@@ -172,16 +169,32 @@ class Slots:
                     self._memory.keep(slots={key: slot for key, slot in known if key != name})
             for name, slot in self._memory.state.slots.items():
                 proceed()
-                known_build = slot.build and not slot.exact and name != self.hot()
-                manifest = self.manifest(slot.build) if known_build and slot.build else None
-                if manifest is not None and tree.is_exact(self.path(name), manifest):
+                if slot.build is None or slot.exact or name == self.hot():
+                    continue
+                if self._is_exact(name, slot.build):
                     changed = Slot(slot.build, slot.commit, exact=True, age=slot.age)
                     self._memory.keep_slot(name, changed)
             self._content.collect(proceed)
-            held = {f"{slot.build}.json" for slot in self._memory.state.slots.values()}
-            for path in (self.app / "manifests").iterdir():
-                if path.name not in held:
-                    path.unlink()
+            held = {slot.build for slot in self._memory.state.slots.values() if slot.build}
+            self._listings.collect(held, proceed)
+
+    def _manifest(self, build: BuildId) -> Manifest:
+        return Manifest(build, {}, self._listings.get)
+
+    def _changes(self, base: BuildId | None, new: Manifest) -> Sequence[Difference] | None:
+        """How ``new`` differs from a build that is here; None when that cannot be told."""
+        if base is None:
+            return None
+        try:
+            return list(manifests.differences(self._manifest(base), new))
+        except Untrusted:
+            return None
+
+    def _is_exact(self, slot: str, build: BuildId) -> bool:
+        try:
+            return tree.is_exact(self.path(slot), self._manifest(build))
+        except Untrusted:
+            return False
 
     def _choose(self, keep: set[BuildId]) -> str:
         free = self._free(keep)

@@ -8,49 +8,97 @@ import os
 import shutil
 import stat
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from headway.agent import durable
 from headway.agent.content import MODES, Content, modified
-from headway.model.build import Entry, Kind, Manifest
+from headway.builds.manifest import Difference, Manifest
+from headway.model.build import Entry, Kind
 
 _HANDLES = 64
 _DIRECTORY_MODE = 0o755
 
 
 def apply(
-    slot: Path, old: Manifest | None, new: Manifest, content: Content, proceed: Callable[[], None]
+    slot: Path, changes: Sequence[Difference], content: Content, proceed: Callable[[], None]
 ) -> None:
-    """Make ``slot`` equal to ``new``.
+    """Make ``slot``, known to hold the one build exactly, equal to the other.
 
-    ``old`` is what the slot is known to hold; without it the slot is walked, and all that is
-    not as ``new`` says is removed. ``proceed`` is called between files and may raise.
+    ``changes`` are the differences between the two; ``proceed`` is called between files and may
+    raise. A file that becomes another file stays until the new one is renamed over it.
     """
-    wanted = {entry.path: entry for entry in new.entries}
-    right = _retire(slot, old, wanted, proceed) if old else _sweep(slot, wanted, proceed)
     with _Beneath(slot) as tree:
-        for entry in new.entries:
-            if entry.path in right:
+        for path, before, after in reversed(changes):
+            if before is None or (after and before.kind in MODES and after.kind in MODES):
                 continue
             proceed()
-            parent, _, name = entry.path.rpartition("/")
-            _place(entry, name, tree.directory(parent), content)
+            parent, _, name = path.rpartition("/")
+            _remove(name, tree.directory(parent), before.kind is Kind.DIRECTORY)
+        for path, _, after in changes:
+            if after is not None:
+                proceed()
+                _place(after, tree.directory(path.rpartition("/")[0]), content)
 
 
-def is_exact(slot: Path, manifest: Manifest) -> bool:
+def align(slot: Path, new: Manifest, content: Content, proceed: Callable[[], None]) -> None:
+    """Make ``slot``, of which nothing is known, equal to ``new``: what is not right is replaced.
+
+    ``proceed`` is called between files and may raise.
+    """
+
+    def within(directory: int, digest: str) -> None:
+        entries = new.listing(digest)
+        wanted = {entry.name: entry for entry in entries}
+        right = set()
+        for item in _items(directory):
+            proceed()
+            entry = wanted.get(item.name)
+            if entry is not None and _matches(entry, item, directory):
+                right.add(item.name)
+            else:
+                _remove(item.name, directory, item.is_dir(follow_symlinks=False))
+        for entry in entries:
+            if entry.name not in right:
+                proceed()
+                _place(entry, directory, content)
+            if entry.kind is Kind.DIRECTORY:
+                with durable.opened(entry.name, directory) as below:
+                    within(below, entry.digest)
+
+    with durable.opened(slot) as root:
+        within(root, new.build)
+
+
+def is_exact(slot: Path, tree: Manifest) -> bool:
     """Whether ``slot`` holds what the manifest says and nothing else, by size, mode and time."""
-    wanted = {entry.path: entry for entry in manifest.entries}
-    seen = 0
-    for _, _, _, right in _walk(slot, wanted):
-        if not right:
+
+    def within(directory: int, digest: str) -> bool:
+        wanted = {entry.name: entry for entry in tree.listing(digest)}
+        items = _items(directory)
+        if {item.name for item in items} != wanted.keys():
             return False
-        seen += 1
-    return seen == len(wanted)
+        if not all(_matches(wanted[item.name], item, directory) for item in items):
+            return False
+        for entry in wanted.values():
+            if entry.kind is Kind.DIRECTORY:
+                with durable.opened(entry.name, directory) as below:
+                    if not within(below, entry.digest):
+                        return False
+        return True
+
+    with durable.opened(slot) as root:
+        return within(root, tree.build)
 
 
-def _place(entry: Entry, name: str, directory: int, content: Content) -> None:
+def _items(directory: int) -> list[os.DirEntry[str]]:
+    with os.scandir(directory) as found:
+        return list(found)
+
+
+def _place(entry: Entry, directory: int, content: Content) -> None:
+    name = entry.name
     if entry.kind is Kind.DIRECTORY:
         os.mkdir(name, dir_fd=directory)
         with durable.opened(name, directory) as made:
@@ -59,61 +107,6 @@ def _place(entry: Entry, name: str, directory: int, content: Content) -> None:
         os.symlink(entry.target, name, dir_fd=directory)
     else:
         content.link(entry, name, directory)
-
-
-def _retire(
-    slot: Path, old: Manifest, wanted: dict[str, Entry], proceed: Callable[[], None]
-) -> set[str]:
-    """Remove what ``old`` has and must not stay; returns the paths that are right already.
-
-    A file that becomes another file stays until the new one is renamed over it.
-    """
-    right: set[str] = set()
-    with _Beneath(slot) as tree:
-        for entry in reversed(old.entries):
-            new = wanted.get(entry.path)
-            if new == entry:
-                right.add(entry.path)
-            elif new is None or entry.kind not in MODES or new.kind not in MODES:
-                proceed()
-                parent, _, name = entry.path.rpartition("/")
-                _remove(name, tree.directory(parent), entry.kind is Kind.DIRECTORY)
-    return right
-
-
-def _sweep(slot: Path, wanted: dict[str, Entry], proceed: Callable[[], None]) -> set[str]:
-    """Remove everything that is not as it should be; returns the paths that are right."""
-    right: set[str] = set()
-    for path, item, handle, is_right in _walk(slot, wanted):
-        proceed()
-        if is_right:
-            right.add(path)
-        else:
-            _remove(item.name, handle, item.is_dir(follow_symlinks=False))
-    return right
-
-
-def _walk(
-    slot: Path, wanted: dict[str, Entry]
-) -> Iterator[tuple[str, os.DirEntry[str], int, bool]]:
-    """Everything in ``slot``: path, item, its directory's handle, and whether it is as wanted.
-
-    What lies beneath a directory that is not as wanted is left out.
-    """
-    ahead = [""]
-    with _Beneath(slot) as tree:
-        while ahead:
-            directory = ahead.pop()
-            handle = tree.directory(directory)
-            with os.scandir(handle) as listing:
-                items = list(listing)
-            for item in items:
-                path = f"{directory}/{item.name}" if directory else item.name
-                entry = wanted.get(path)
-                right = entry is not None and _matches(entry, item, handle)
-                yield path, item, handle, right
-                if entry is not None and right and entry.kind is Kind.DIRECTORY:
-                    ahead.append(path)
 
 
 def _matches(entry: Entry, item: os.DirEntry[str], directory: int) -> bool:

@@ -17,9 +17,10 @@ from headway.agent.log import log
 from headway.agent.slots import Slots
 from headway.agent.state import Memory, Slot
 from headway.builds.fetch import Known
+from headway.builds.manifest import Manifest
 from headway.core.goal import Goal, goal
 from headway.errors import HeadwayError, HookFailed, Refused, StorageFailed, Untrusted
-from headway.model.build import Build, Failure, Manifest
+from headway.model.build import Build, Failure
 from headway.model.names import BuildId, Digest
 from headway.model.report import Activity, Report
 from headway.model.signal import RECORD_TYPE, SIGNAL_TYPE, VERSION, NodeRecord, Signal

@@ -1,26 +1,26 @@
 """The bundle: what turns one build into the next, small enough to be had in one request.
 
 8 bytes      the length of the header, big-endian
-header       a zstd frame of JSON: how the manifests differ, and the parts
-parts        the frames of new content, one after another; a part may build upon older content
+header       a zstd frame of JSON: which listings and contents there are
+parts        their frames, one after another; a part may build upon older content
 
 A bundle is not signed. What comes out of it counts only as far as its digest is the right one,
 and whatever does not fit is fetched as if there were no bundle.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from typing import Annotated, NamedTuple
+from typing import IO, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
-from headway.builds import layout, manifest
-from headway.builds.frames import compress_whole, decompress_whole
+from headway.builds import layout, patch
+from headway.builds.frames import compress_whole, decompress, decompress_whole
+from headway.builds.pack import verified
 from headway.builds.ranges import Stream
 from headway.builds.storage.port import Storage
 from headway.errors import Untrusted
-from headway.model.build import Entry, Manifest
 from headway.model.names import BuildId, Digest
 
 MAX_HEADER_BYTES = 4 * 1024 * 1024
@@ -29,6 +29,12 @@ MAX_HEADER_BYTES = 4 * 1024 * 1024
 MAX_PARTS_BYTES = 64 * 1024 * 1024
 FIRST_BYTES = 1024 * 1024
 """What the first request asks for, which is mostly all."""
+
+MAX_LISTINGS_BYTES = 64 * 1024 * 1024
+"""Raw, all together; they are in memory."""
+
+Older = Callable[[Digest], IO[bytes]]
+"""Opens an older content or listing. Raises Untrusted where it is not at hand."""
 
 _LENGTH = 8
 _Length = Annotated[int, Meta(gt=0, le=MAX_PARTS_BYTES)]
@@ -47,12 +53,11 @@ class Part(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a build differs from ``base``: entries new or changed, paths removed, new content."""
+    """The listings and contents that ``base`` does not have, in the order of their frames."""
 
     base: BuildId
-    changed: tuple[Entry, ...]
-    removed: tuple[str, ...]
-    parts: tuple[Part, ...]
+    listings: tuple[Part, ...]
+    contents: tuple[Part, ...]
 
 
 class Place(NamedTuple):
@@ -60,28 +65,6 @@ class Place(NamedTuple):
 
     offset: int
     part: Part
-
-
-def difference(base: BuildId, old: Manifest, new: Manifest, parts: tuple[Part, ...]) -> Bundle:
-    """What turns the manifest ``old``, that of ``base``, into ``new``."""
-    before = {entry.path: entry for entry in old.entries}
-    after = {entry.path for entry in new.entries}
-    changed = tuple(entry for entry in new.entries if before.get(entry.path) != entry)
-    removed = tuple(path for path in before if path not in after)
-    return Bundle(base, changed, removed, parts)
-
-
-def apply(bundle: Bundle, old: Manifest, build: BuildId) -> Manifest:
-    """The manifest of ``build``, checked like any other. Raises Untrusted and Refused."""
-    entries = {entry.path: entry for entry in old.entries}
-    for path in bundle.removed:
-        entries.pop(path, None)
-    entries.update((entry.path, entry) for entry in bundle.changed)
-    made = Manifest(old.version, tuple(entries[path] for path in sorted(entries)))
-    if manifest.build_id(manifest.encode(made)) != build:
-        raise Untrusted(f"the bundle does not make build {build[:12]}")
-    manifest.check(made)
-    return made
 
 
 def encode(bundle: Bundle) -> bytes | None:
@@ -111,15 +94,22 @@ class StoredBundle:
         if self.bundle.base != base:
             raise Untrusted(f"the bundle is for another build than {base[:12]}")
 
-    def places(self, wanted: Mapping[Digest, int]) -> list[Place]:
+    def listings(self, older: Older) -> Iterator[bytes]:
+        """The listings, each checked against its digest. Raises Untrusted."""
+        parts = self.bundle.listings
+        if sum(part.size for part in parts) > MAX_LISTINGS_BYTES:
+            raise Untrusted("the bundle's listings are too large")
+        places = self._places(parts, self._parts_at)
+        if places:
+            stream = self.stream(places)
+            for place in places:
+                yield b"".join(content(stream, place, older))
+
+    def contents(self, wanted: Mapping[Digest, int]) -> list[Place]:
         """Where the wanted contents lie, in order, as far as the bundle holds them."""
-        found = []
-        offset = self._parts_at
-        for part in self.bundle.parts:
-            if wanted.get(part.digest) == part.size:
-                found.append(Place(offset, part))
-            offset += sum(part.lengths)
-        return found
+        start = self._parts_at + sum(sum(part.lengths) for part in self.bundle.listings)
+        places = self._places(self.bundle.contents, start)
+        return [place for place in places if wanted.get(place.part.digest) == place.part.size]
 
     def stream(self, places: list[Place]) -> Stream:
         """The bytes from the first place to the last; a second request only if they need it."""
@@ -133,9 +123,31 @@ class StoredBundle:
         further = self._storage.read(self._path, rest, end - rest) if rest < end else iter(())
         return chain([at_hand] if at_hand else [], further)
 
+    def _places(self, parts: tuple[Part, ...], offset: int) -> list[Place]:
+        places = []
+        for part in parts:
+            places.append(Place(offset, part))
+            offset += sum(part.lengths)
+        return places
 
-def frames(stream: Stream, place: Place) -> Iterator[Iterator[bytes]]:
-    """The frames of a part."""
+
+def content(stream: Stream, place: Place, older: Older) -> Iterator[bytes]:
+    """A part's content, in pieces; errors as ``verified`` has them."""
+    part = place.part
+    return verified(_raw(stream, place, older), part.digest, part.size)
+
+
+def _raw(stream: Stream, place: Place, older: Older) -> Iterator[bytes]:
+    part = place.part
+    frames = _frames(stream, place)
+    if part.prefix is None:
+        yield from decompress(next(frames), part.size)
+        return
+    with older(part.prefix) as old:
+        yield from patch.apply(frames, old, part.size)
+
+
+def _frames(stream: Stream, place: Place) -> Iterator[Iterator[bytes]]:
     offset = place.offset
     for length in place.part.lengths:
         yield stream.take(offset, length)

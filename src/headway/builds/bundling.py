@@ -3,19 +3,21 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 from headway.builds import bundle as bundles
 from headway.builds import index, layout, manifest, patch
-from headway.builds.bundle import MAX_PARTS_BYTES, Part
-from headway.builds.frames import compress, decompress_whole
+from headway.builds.bundle import MAX_LISTINGS_BYTES, MAX_PARTS_BYTES, Bundle, Part
+from headway.builds.frames import compress, compress_whole, decompress_whole
 from headway.builds.index import Index
+from headway.builds.manifest import Manifest
 from headway.builds.ranges import read_blobs
 from headway.builds.scan import read_file
 from headway.builds.storage.port import CHUNK_BYTES, Storage, read_whole
 from headway.errors import NotFound, Refused, Untrusted
-from headway.model.build import Entry, Manifest
+from headway.model.build import Entry, Kind
 from headway.model.names import BuildId, Digest
 
 MAX_OLD_BYTES = 1024 * 1024 * 1024
@@ -29,39 +31,71 @@ def put_bundle(
     storage: Storage,
     app: str,
     directory: Path,
-    build: BuildId,
     tree: Manifest,
     places: Index,
     base: BuildId,
 ) -> None:
-    """Write what turns ``base`` into ``build``, unless the change is large or the base is gone.
+    """Write what turns ``base`` into ``tree``, unless the change is large or the base is gone.
 
-    ``places`` says where the content of ``build``, the tree beneath ``directory``, lies.
+    ``places`` says where the content of the tree, which lies beneath ``directory``, is stored.
     """
-    old = _manifest(storage, app, base) if base != build else None
+    old = _manifest(storage, app, base) if base != tree.build else None
     if old is None:
         return
     there = manifest.blobs(old)
-    new = {entry.digest: entry for entry in manifest.files(tree) if entry.digest not in there}
+    new = {
+        entry.digest: (path, entry)
+        for path, entry in manifest.files(tree)
+        if entry.digest not in there
+    }
     with tempfile.TemporaryDirectory(prefix="headway-") as room, tempfile.TemporaryFile() as body:
+        listings = _listings(old, tree, body)
+        if sum(part.size for part in listings) > MAX_LISTINGS_BYTES:
+            return
         older = _Older(storage, app, base, _predecessors(old, new), Path(room))
-        parts: list[Part] = []
-        for entry in sorted(new.values(), key=lambda entry: entry.size):
+        contents: list[Part] = []
+        for path, entry in sorted(new.values(), key=lambda item: item[1].size):
             start = body.tell()
             plain = places[entry.digest].length
             if start + plain > MAX_PARTS_BYTES and not older.before(entry.digest):
                 continue
-            part = _part(entry, plain, directory, older, body)
+            part = _part(path, entry, plain, directory, older, body)
             if body.tell() > MAX_PARTS_BYTES:
                 _cut(body, start)
             else:
-                parts.append(part)
-        header = bundles.encode(bundles.difference(base, old, tree, tuple(parts)))
+                contents.append(part)
+        header = bundles.encode(Bundle(base, tuple(listings), tuple(contents)))
         if header is None:
             return
         # Another version of zstd may have made the same bundle already, out of other bytes.
         with suppress(Refused):
-            storage.write(layout.bundle(app, build, base), _chunks(header, body))
+            storage.write(layout.bundle(app, tree.build, base), _chunks(header, body))
+
+
+def _listings(old: Manifest, new: Manifest, body: IO[bytes]) -> list[Part]:
+    """Append the listings that only ``new`` has, each as a patch of what its directory was."""
+    parts: dict[Digest, Part] = {}
+
+    def within(before: Digest | None, after: Digest) -> None:
+        if after in old.arrived or after in parts:
+            return
+        content = new.content(after)
+        if before is None:
+            frames = [compress_whole(content)]
+        else:
+            frames = list(patch.diff([content], BytesIO(old.content(before))))
+        body.writelines(frames)
+        lengths = tuple(len(frame) for frame in frames)
+        parts[after] = Part(after, len(content), lengths, before)
+        was = {entry.name: entry for entry in old.listing(before)} if before else {}
+        for entry in new.listing(after):
+            if entry.kind is Kind.DIRECTORY:
+                earlier = was.get(entry.name)
+                is_one = earlier is not None and earlier.kind is Kind.DIRECTORY
+                within(earlier.digest if earlier and is_one else None, entry.digest)
+
+    within(old.build, new.build)
+    return list(parts.values())
 
 
 class _Older:
@@ -99,30 +133,31 @@ class _Older:
         part.rename(self._room / digest)
 
 
-def _predecessors(old: Manifest, new: Mapping[Digest, Entry]) -> dict[Digest, Entry]:
-    before = {entry.path: entry for entry in manifest.files(old)}
-    found = ((digest, before.get(entry.path)) for digest, entry in new.items())
-    return {
-        digest: entry
-        for digest, entry in found
-        if entry is not None and min(entry.size, new[digest].size) >= MIN_PATCHED_BYTES
-    }
+def _predecessors(old: Manifest, new: Mapping[Digest, tuple[str, Entry]]) -> dict[Digest, Entry]:
+    found = {}
+    for digest, (path, entry) in new.items():
+        before = old.find(path)
+        if before is not None and min(before.size, entry.size) >= MIN_PATCHED_BYTES:
+            found[digest] = before
+    return found
 
 
-def _part(entry: Entry, plain: int, directory: Path, older: _Older, body: IO[bytes]) -> Part:
+def _part(
+    path: str, entry: Entry, plain: int, directory: Path, older: _Older, body: IO[bytes]
+) -> Part:
     """Append a content's frames: a patch, when that is much smaller than the ``plain`` frame."""
     start = body.tell()
     if (before := older.before(entry.digest)) is not None:
-        prefix, path = before
-        with path.open("rb") as old:
+        prefix, old_path = before
+        with old_path.open("rb") as old:
             lengths = []
-            for frame in patch.diff(read_file(directory, entry), old):
+            for frame in patch.diff(read_file(directory, path, entry), old):
                 lengths.append(len(frame))
                 body.write(frame)
         if sum(lengths) < plain * 3 // 4:
             return Part(entry.digest, entry.size, tuple(lengths), prefix)
         _cut(body, start)
-    body.writelines(compress(read_file(directory, entry), entry.size))
+    body.writelines(compress(read_file(directory, path, entry), entry.size))
     return Part(entry.digest, entry.size, (body.tell() - start,))
 
 
@@ -136,7 +171,7 @@ def _manifest(storage: Storage, app: str, build: BuildId) -> Manifest | None:
     try:
         stored = read_whole(storage, layout.manifest(app, build), layout.MAX_MANIFEST_BYTES)
         content = decompress_whole(stored, layout.MAX_MANIFEST_BYTES)
-        return manifest.decode(content) if manifest.build_id(content) == build else None
+        return manifest.decode(content, build)
     except (NotFound, Untrusted, Refused):
         return None
 

@@ -1,19 +1,20 @@
 """Fetching: a verified description of a build, and verified content out of bundles and packs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
-from headway.builds import attestation, index, layout, manifest, patch
+from headway.builds import attestation, index, layout, manifest
 from headway.builds import bundle as bundles
-from headway.builds.bundle import Place, StoredBundle
-from headway.builds.frames import decompress, decompress_whole
-from headway.builds.pack import verified
-from headway.builds.ranges import Progress, Save, Stream, counted, read_blobs
+from headway.builds.bundle import StoredBundle
+from headway.builds.frames import decompress_whole
+from headway.builds.manifest import Manifest
+from headway.builds.ranges import Progress, Save, counted, read_blobs
 from headway.builds.storage.port import Storage, read_whole
 from headway.errors import NotFound, Refused, Untrusted
-from headway.model.build import Build, Manifest
+from headway.model.build import Build
 from headway.model.names import BuildId, Digest
 from headway.signing import MAX_ENVELOPE_BYTES, Trust
 
@@ -27,8 +28,8 @@ class Known(Protocol):
     def builds(self) -> Sequence[BuildId]:
         """The builds that are there, the likeliest base first."""
 
-    def manifest(self, build: BuildId) -> Manifest | None:
-        """The manifest of one of them, which has been checked."""
+    def listing(self, digest: Digest) -> bytes | None:
+        """A listing of one of them, which has this digest and has been checked."""
 
     def blob(self, digest: Digest) -> Path | None:
         """A file with this content."""
@@ -98,19 +99,32 @@ class Fetcher:
     def _full(self, app: str, build: BuildId) -> Manifest:
         path = layout.manifest(app, build)
         stored = read_whole(self._storage, path, layout.MAX_MANIFEST_BYTES)
-        content = decompress_whole(stored, layout.MAX_MANIFEST_BYTES)
-        if manifest.build_id(content) != build:
-            raise Untrusted(f"the manifest of build {build[:12]} is not the one that was signed")
-        return manifest.decode(content)
+        return manifest.decode(decompress_whole(stored, layout.MAX_MANIFEST_BYTES), build)
 
     def _bundled(self, app: str, build: BuildId, known: Known) -> Manifest | None:
         """The manifest by way of a bundle, if there is one that fits."""
+
+        def older(digest: Digest) -> IO[bytes]:
+            if (content := known.listing(digest)) is None:
+                raise Untrusted(f"the listing {digest[:12]} is not here")
+            return BytesIO(content)
+
+        spare: dict[Digest, bytes] = {}
+
+        def here(digest: Digest) -> bytes | None:
+            content = known.listing(digest)
+            if content is None and not spare:
+                # It is damaged on this node; the store has it, with all the others.
+                spare.update(self._full(app, build).arrived)
+            return content or spare.get(digest)
+
         for base in known.builds()[:MAX_BASES]:
-            if base == build or (old := known.manifest(base)) is None:
+            if base == build or known.listing(base) is None:
                 continue
             try:
                 stored = StoredBundle(self._storage, app, build, base)
-                made = bundles.apply(stored.bundle, old, build)
+                listings = list(stored.listings(older))
+                made = manifest.extend(Manifest(base, {}, here), listings, build)
             except (NotFound, Untrusted, Refused):
                 continue
             self._coming[app] = _Coming(build, stored, known.blob)
@@ -126,35 +140,21 @@ class Fetcher:
 
 def _unbundle(coming: _Coming, wanted: dict[Digest, int], save: Save, progress: Progress) -> None:
     """Save what the bundle holds of what is wanted, as far as it holds good."""
-    places = coming.stored.places(wanted)
+
+    def older(digest: Digest) -> IO[bytes]:
+        if (path := coming.blob(digest)) is not None:
+            with suppress(OSError):
+                return path.open("rb")
+        raise Untrusted(f"the content {digest[:12]} is not here")
+
+    places = coming.stored.contents(wanted)
     if not places:
         return
     stream = coming.stored.stream(places)
     for place in places:
-        digest, size = place.part.digest, place.part.size
-        content = verified(_content(stream, place, coming.blob), digest, size)
+        content = bundles.content(stream, place, older)
         try:
             with closing(counted(content, progress)) as pieces:
-                save(digest, size, pieces)
+                save(place.part.digest, place.part.size, pieces)
         except (Untrusted, NotFound):
             continue
-
-
-def _content(
-    stream: Stream, place: Place, blob: Callable[[Digest], Path | None]
-) -> Iterator[bytes]:
-    """A part's content, unverified. Raises Untrusted, also when its prefix is not at hand."""
-    part = place.part
-    parts = bundles.frames(stream, place)
-    if part.prefix is None:
-        yield from decompress(next(parts), part.size)
-        return
-    path = blob(part.prefix)
-    try:
-        old = path.open("rb") if path else None
-    except OSError:
-        old = None
-    if old is None:
-        raise Untrusted(f"the content that {part.digest[:12]} builds upon is not here")
-    with old:
-        yield from patch.apply(parts, old, part.size)

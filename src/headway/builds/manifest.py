@@ -1,183 +1,222 @@
-"""The manifest: its canonical bytes, and what a tree must be like to become a build."""
+"""The manifest: all listings of a build, how two builds differ, and what no tree may be.
 
-import re
-from collections.abc import Iterable, Iterator
-from hashlib import sha256
-from unicodedata import normalize
+The listings name each other by digest, as Merkle's trees do, so two builds are compared and a new
+one is checked by reading only the directories on the way to what changed.
 
-import msgspec
+R. C. Merkle, "A Digital Signature Based on a Conventional Encryption Function", CRYPTO '87.
+"""
 
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from headway.builds import listing
 from headway.builds.layout import MAX_MANIFEST_BYTES
-from headway.errors import Refused
-from headway.model.build import Entry, Kind, Manifest
-from headway.model.names import BuildId
+from headway.errors import Refused, Untrusted
+from headway.model.build import Entry, Kind, Listing
+from headway.model.names import BuildId, Digest
 
-VERSION = 1
 MAX_ENTRIES = 1_000_000
 MAX_PATH_BYTES = 4096
-MAX_COMPONENT_BYTES = 255
 MAX_DEPTH = 128
-"""How many names a path may have; whoever walks a tree holds a handle for each."""
-MAX_FILE_BYTES = 64 * 1024**3
+"""How many directories may lie within each other; whoever walks a tree holds a handle for each."""
 MAX_TOTAL_BYTES = 512 * 1024**3
 MAX_LINK_HOPS = 40
 """As many links as the kernel follows in one path."""
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_HOSTILE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_STEP = re.compile(r"(?:\A|/)\.{0,2}(?=/|\Z)")
-"""An empty name, ``.`` or ``..`` anywhere in a path."""
+
+class Manifest:
+    """The tree of one build. Listings are read when they are needed, by their digests.
+
+    ``arrived`` are those that are new here; any other comes from ``older``, which checks the
+    digest of what it returns.
+    """
+
+    def __init__(
+        self,
+        build: BuildId,
+        arrived: Mapping[Digest, bytes],
+        older: Callable[[Digest], bytes | None] = lambda _: None,
+    ) -> None:
+        self.build = build
+        self.arrived = arrived
+        self._older = older
+        self.listing: Callable[[Digest], Listing] = lru_cache(256)(self._decoded)
+
+    def content(self, digest: Digest) -> bytes:
+        """A listing's canonical bytes. Raises Untrusted where it is missing."""
+        found = self.arrived.get(digest)
+        if found is None and (found := self._older(digest)) is None:
+            raise Untrusted(f"the listing {digest[:12]} of build {self.build[:12]} is missing")
+        return found
+
+    def find(self, path: str) -> Entry | None:
+        """The entry at ``path``; no link is followed on the way."""
+        entry, digest = None, self.build
+        for name in path.split("/"):
+            entries = self.listing(digest) if digest else ()
+            at = bisect_left(entries, name, key=_name)
+            entry = entries[at] if at < len(entries) and entries[at].name == name else None
+            digest = entry.digest if entry and entry.kind is Kind.DIRECTORY else ""
+        return entry
+
+    def _decoded(self, digest: Digest) -> Listing:
+        return listing.decode(self.content(digest))
 
 
-def manifest(entries: Iterable[Entry]) -> Manifest:
-    """The manifest of these entries, in order and checked. Raises Refused."""
-    # Python compares strings by code point, which is the order of their UTF-8 bytes.
-    made = Manifest(VERSION, tuple(sorted(entries, key=lambda entry: entry.path)))
-    check(made)
-    return made
+class Difference(NamedTuple):
+    """A path that two builds do not have alike; None where one of them does not have it."""
+
+    path: str
+    before: Entry | None
+    after: Entry | None
 
 
-def encode(manifest: Manifest) -> bytes:
-    """The canonical bytes."""
-    return msgspec.json.encode(manifest)
+def encode(tree: Manifest) -> bytes:
+    """The whole manifest: its listings, each once, one on a line."""
+    found: dict[Digest, bytes] = {}
+
+    def add(digest: Digest) -> None:
+        found[digest] = tree.content(digest)
+        for entry in tree.listing(digest):
+            if entry.kind is Kind.DIRECTORY and entry.digest not in found:
+                add(entry.digest)
+
+    add(tree.build)
+    return b"\n".join(found.values())
 
 
-def decode(content: bytes) -> Manifest:
-    """A checked manifest from its canonical bytes; any other spelling is refused."""
+def decode(content: bytes, build: BuildId) -> Manifest:
+    """The manifest of ``build``, checked. Raises Untrusted when it is another, and Refused."""
     if len(content) > MAX_MANIFEST_BYTES:
         raise Refused(f"the manifest has {len(content)} bytes, {MAX_MANIFEST_BYTES} are allowed")
-    try:
-        decoded = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Refused(f"not a manifest: {error}") from None
-    check(decoded)
-    if encode(decoded) != content:
-        raise Refused("the manifest is not in its canonical form; publish the build again")
-    return decoded
+    tree = Manifest(build, {listing.digest(line): line for line in content.split(b"\n")})
+    if build not in tree.arrived:
+        raise Untrusted(f"the manifest of build {build[:12]} is not the one that was signed")
+    if check(tree).keys() != tree.arrived.keys():
+        raise Refused("the manifest holds listings that are no part of the build")
+    return tree
 
 
-def build_id(content: bytes) -> BuildId:
-    """The id of the build whose manifest has these canonical bytes."""
-    return sha256(content).hexdigest()
+def extend(base: Manifest, arrived: Iterable[bytes], build: BuildId) -> Manifest:
+    """The manifest of ``build``, checked where it differs from ``base``.
+
+    ``arrived`` are the listings that ``base`` does not have, and perhaps others, which are left
+    out. Raises Untrusted when they do not make ``build``, and Refused.
+    """
+    new = {listing.digest(content): content for content in arrived}
+    checked = check(Manifest(build, new, base.content), base)
+    needed = {digest: content for digest, content in checked.items() if digest in new}
+    return Manifest(build, needed, base.content)
 
 
-def files(manifest: Manifest) -> Iterator[Entry]:
-    """The entries that have content."""
-    return (entry for entry in manifest.entries if entry.kind in _WITH_CONTENT)
+def walk(tree: Manifest) -> Iterator[tuple[str, Entry]]:
+    """Every path and its entry, a directory before what it holds."""
+    return ((path, after) for path, _, after in differences(None, tree) if after is not None)
 
 
-def blobs(manifest: Manifest) -> dict[str, int]:
+def files(tree: Manifest) -> Iterator[tuple[str, Entry]]:
+    """The paths that have content."""
+    return ((path, entry) for path, entry in walk(tree) if entry.kind in listing.WITH_CONTENT)
+
+
+def blobs(tree: Manifest) -> dict[Digest, int]:
     """Every content that the build needs, by digest, with its size in bytes."""
-    return {entry.digest: entry.size for entry in files(manifest)}
+    return {entry.digest: entry.size for _, entry in files(tree)}
 
 
-def check(manifest: Manifest) -> None:
-    """Raise Refused, naming the path, for what could not be a build on every node."""
-    if manifest.version != VERSION:
-        raise Refused(f"manifest version {manifest.version} is not known; upgrade Headway here")
-    if len(manifest.entries) > MAX_ENTRIES:
-        raise Refused(f"the tree has more than {MAX_ENTRIES} entries")
-    kinds: dict[str, Kind] = {}
-    folded: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    links: dict[str, str] = {}
-    total = 0
-    previous = ""
-    for entry in manifest.entries:
-        path = entry.path
-        check_path(path)
-        if path <= previous:
-            problem = "is listed twice" if path in kinds else "is not in its place in the order"
-            raise Refused(f"{path!a} {problem}")
-        parent = path.rpartition("/")[0]
-        if parent and kinds.get(parent) is not Kind.DIRECTORY:
-            problem = "is no directory" if parent in kinds else "is not listed"
-            raise Refused(f"{path!a} lies beneath {parent!a}, which {problem}")
-        clash = folded.setdefault(_fold(path), path)
-        if clash != path:
-            raise Refused(f"{clash!a} and {path!a} differ only in case or accents' spelling")
-        _check_content(entry, sizes)
-        if entry.kind is Kind.LINK:
-            links[path] = entry.target
-        kinds[path] = entry.kind
-        total += entry.size
-        previous = path
-    if total > MAX_TOTAL_BYTES:
-        raise Refused(f"the tree has {total} bytes, {MAX_TOTAL_BYTES} are allowed")
+def differences(old: Manifest | None, new: Manifest) -> Iterator[Difference]:
+    """What is not alike in two builds, a directory before what it holds.
+
+    A directory that both have is no difference itself. Directories that are equal are not read.
+    """
+
+    def within(directory: str, before: Digest, after: Digest) -> Iterator[Difference]:
+        was = {entry.name: entry for entry in old.listing(before)} if old and before else {}
+        now = {entry.name: entry for entry in new.listing(after)} if after else {}
+        for name in sorted(was.keys() | now.keys()):
+            first, second = was.get(name), now.get(name)
+            if first == second:
+                continue
+            path = f"{directory}/{name}" if directory else name
+            inner, outer = _directory(first), _directory(second)
+            if not (inner and outer):
+                yield Difference(path, first, second)
+            if inner or outer:
+                yield from within(path, inner, outer)
+
+    if old is None or old.build != new.build:
+        yield from within("", old.build if old else "", new.build)
+
+
+def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
+    """Raise Refused, naming the path, for what could not be on every node.
+
+    What ``known`` has at the same place has been checked before and is not read. Returns the
+    listings that were. Raises Untrusted where one is missing.
+    """
+    checked: dict[Digest, bytes] = {}
+    links: list[str] = []
+    entries = total = 0
+
+    def within(directory: str, depth: int, digest: Digest, before: Digest) -> None:
+        nonlocal entries, total
+        checked[digest] = content = tree.content(digest)
+        was = {e.name: _directory(e) for e in known.listing(before)} if known and before else {}
+        for entry in listing.read(content, directory, depth):
+            path = f"{directory}/{entry.name}" if directory else entry.name
+            entries += 1
+            total += entry.size
+            if entries > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
+                raise Refused(f"the tree has more than {MAX_ENTRIES} entries or too many bytes")
+            if len(path) > MAX_PATH_BYTES // 4 and len(path.encode()) > MAX_PATH_BYTES:
+                raise Refused(f"{path[:300]!a}… is longer than {MAX_PATH_BYTES} bytes")
+            if entry.kind is Kind.LINK:
+                links.append(path)
+            elif entry.kind is Kind.DIRECTORY and entry.digest != was.get(entry.name):
+                if depth + 1 >= MAX_DEPTH:
+                    raise Refused(f"{path[:300]!a}… is nested more than {MAX_DEPTH} deep")
+                within(path, depth + 1, entry.digest, was.get(entry.name, ""))
+
+    if known is None or known.build != tree.build:
+        within("", 0, tree.build, known.build if known else "")
     for path in links:
-        _check_link(path, links)
+        _follow(path, tree)
+    return checked
 
 
-def check_path(path: str) -> None:
-    """Raise Refused for a path that is not relative, plain and short enough."""
-    if _STEP.search(path):
-        raise Refused(f"{path[:300]!a} is not a plain relative path ('/' first or last, '.', '..')")
-    if _HOSTILE.search(path):
-        raise Refused(f"{path[:300]!a} holds a control character or is not UTF-8; rename it")
-    length = len(path) if path.isascii() else len(path.encode())
-    if length > MAX_PATH_BYTES:
-        raise Refused(f"{path[:300]!a}… is longer than {MAX_PATH_BYTES} bytes")
-    # A path of at most 255 bytes has neither a longer name nor more than 128 of them.
-    if length > MAX_COMPONENT_BYTES:
-        names = path.split("/")
-        if len(names) > MAX_DEPTH:
-            raise Refused(f"{path[:300]!a}… is nested more than {MAX_DEPTH} deep")
-        if any(len(name.encode()) > MAX_COMPONENT_BYTES for name in names):
-            raise Refused(f"{path[:300]!a}… has a name longer than {MAX_COMPONENT_BYTES} bytes")
+def _follow(path: str, tree: Manifest) -> None:
+    """Follow a link as the kernel would, on paper. Raises Refused when it does not come to an end.
 
-
-_WITH_CONTENT = frozenset({Kind.FILE, Kind.EXECUTABLE})
-
-
-def _fold(path: str) -> str:
-    if path.isascii():
-        return path.lower()
-    return normalize("NFC", normalize("NFD", path).casefold())
-
-
-def _check_content(entry: Entry, sizes: dict[str, int]) -> None:
-    path = entry.path
-    if entry.kind in _WITH_CONTENT:
-        if not _DIGEST.fullmatch(entry.digest):
-            raise Refused(f"{path!a} has no sha256 digest but {entry.digest[:80]!a}")
-        if not 0 <= entry.size <= MAX_FILE_BYTES:
-            raise Refused(f"{path!a} has {entry.size} bytes, {MAX_FILE_BYTES} are allowed")
-        if sizes.setdefault(entry.digest, entry.size) != entry.size:
-            raise Refused(f"{path!a} has another size than a file of the same digest")
-    elif entry.size or entry.digest:
-        raise Refused(f"{path!a} has a size or digest, but is no file")
-    if (entry.kind is Kind.LINK) != bool(entry.target):
-        raise Refused(f"{path!a} must have a target if, and only if, it is a link")
-
-
-def _check_link(path: str, links: dict[str, str]) -> None:
-    """Follow a link as the kernel would, on paper; ``..`` must never climb out of the tree."""
-    target = links[path]
-    if _HOSTILE.search(target) or len(target.encode()) > MAX_PATH_BYTES:
-        raise Refused(f"the link {path!a} has a target that is not plain: {target[:300]!a}")
+    That it stays in the tree has been checked for each link by itself.
+    """
     place = path.split("/")[:-1]
-    ahead = _steps(path, target)
-    hops = 1
+    ahead = [path.rpartition("/")[2]]
+    hops = 0
     while ahead:
-        name = ahead.pop()
-        if name == "..":
-            if not place:
-                raise Refused(f"the link {path!a} leads out of the tree: {target[:300]!a}")
+        step = ahead.pop()
+        if step in {"", "."}:
+            continue
+        if step == "..":
             place.pop()
             continue
-        place.append(name)
-        if len(place) > MAX_DEPTH:
-            raise Refused(f"the link {path!a} leads more than {MAX_DEPTH} deep")
-        if (onward := links.get("/".join(place))) is not None:
+        entry = tree.find("/".join([*place, step]))
+        if entry is None:
+            return
+        if entry.kind is Kind.LINK:
             hops += 1
             if hops > MAX_LINK_HOPS:
-                raise Refused(f"the link {path!a} goes round in circles: {target[:300]!a}")
-            place.pop()
-            ahead += _steps(path, onward)
+                raise Refused(f"the link {path[:300]!a} goes round in circles")
+            ahead += reversed(entry.target.split("/"))
+        else:
+            place.append(step)
 
 
-def _steps(path: str, target: str) -> list[str]:
-    """A target's names, the next one last. Raises Refused for an absolute target."""
-    if target.startswith("/"):
-        raise Refused(f"the link {path!a} leads to an absolute path: {target[:300]!a}")
-    return [name for name in reversed(target.split("/")) if name not in {"", "."}]
+def _directory(entry: Entry | None) -> Digest:
+    """The digest of a directory's listing; empty for anything else."""
+    return entry.digest if entry and entry.kind is Kind.DIRECTORY else ""
+
+
+def _name(entry: Entry) -> str:
+    return entry.name

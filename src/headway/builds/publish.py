@@ -9,11 +9,12 @@ from headway.builds import attestation, index, layout, manifest
 from headway.builds.bundling import put_bundle
 from headway.builds.frames import compress_whole, decompress_whole
 from headway.builds.index import Index
+from headway.builds.manifest import Manifest
 from headway.builds.pack import PackWriter
 from headway.builds.scan import read_file, scan
 from headway.builds.storage.port import Storage, read_whole
 from headway.errors import Refused, Untrusted
-from headway.model.build import Build, Manifest
+from headway.model.build import Build
 from headway.model.names import BuildId
 from headway.signing import MAX_ENVELOPE_BYTES, Signer, Trust
 
@@ -47,7 +48,7 @@ def publish(
     hold, and InvalidInput for an app or commit that cannot be one.
     """
     tree, content = _read_tree(directory, progress)
-    build = manifest.build_id(content)
+    build = tree.build
     files = list(manifest.files(tree))
     made = Build(
         id=build,
@@ -56,7 +57,7 @@ def publish(
         created_at=now,
         by=by,
         files=len(files),
-        bytes=sum(entry.size for entry in files),
+        bytes=sum(entry.size for _, entry in files),
         new_bytes=0,
         subject=subject,
     )
@@ -74,12 +75,12 @@ def publish(
     _put_index(storage, app, build, tree, places)
     _put_manifest(storage, app, build, content)
     for base in list(dict.fromkeys(earlier))[:BUNDLES]:
-        put_bundle(storage, app, directory, build, tree, places, base)
+        put_bundle(storage, app, directory, tree, places, base)
     return _put_attestation(storage, made, signer)
 
 
 def _read_tree(directory: Path, progress: Progress) -> tuple[Manifest, bytes]:
-    tree = manifest.manifest(scan(directory, lambda count: progress("scan", count, 0)))
+    tree = scan(directory, lambda count: progress("scan", count, 0))
     content = manifest.encode(tree)
     if len(content) > layout.MAX_MANIFEST_BYTES:
         raise Refused(f"the tree's manifest would exceed {layout.MAX_MANIFEST_BYTES} bytes")
@@ -105,12 +106,14 @@ def _fill(
     pack: PackWriter, directory: Path, tree: Manifest, held: Index, progress: Progress
 ) -> None:
     new = {
-        entry.digest: entry for entry in manifest.files(tree) if entry.digest not in held
+        entry.digest: (path, entry)
+        for path, entry in manifest.files(tree)
+        if entry.digest not in held
     }.values()
-    total = sum(entry.size for entry in new)
+    total = sum(entry.size for _, entry in new)
     done = 0
-    for entry in new:
-        pack.add(entry.digest, entry.size, read_file(directory, entry))
+    for path, entry in new:
+        pack.add(entry.digest, entry.size, read_file(directory, path, entry))
         done += entry.size
         progress("pack", done, total)
 

@@ -1,4 +1,4 @@
-"""Reading a directory tree into manifest entries."""
+"""Reading a directory tree into a manifest."""
 
 import os
 import stat
@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from headway.builds.manifest import MAX_ENTRIES, check_path
+from headway.builds import listing, manifest
+from headway.builds.manifest import Manifest
 from headway.builds.storage.port import CHUNK_BYTES
 from headway.errors import InvalidInput, Refused
 from headway.model.build import Entry, Kind
+from headway.model.names import Digest
 
 _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 _KINDS = {
@@ -21,8 +23,8 @@ _KINDS = {
 }
 
 
-def scan(root: Path, progress: Callable[[int], None] = lambda _: None) -> list[Entry]:
-    """The entries beneath ``root``, in no particular order; a top-level ``.git`` is left out.
+def scan(root: Path, progress: Callable[[int], None] = lambda _: None) -> Manifest:
+    """The manifest of the tree beneath ``root``, checked; a ``.git`` at its top is left out.
 
     ``progress`` is told how many entries there are so far. Raises Refused, naming the path, for
     what cannot be part of a build and for a file that changes while it is read.
@@ -31,25 +33,20 @@ def scan(root: Path, progress: Callable[[int], None] = lambda _: None) -> list[E
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise InvalidInput(f"{root} cannot be read as a directory: {error.strerror}") from None
-    entries: list[Entry] = []
     try:
-        for entry in _walk(descriptor, ""):
-            if entry.path == ".git":
-                continue
-            entries.append(entry)
-            if len(entries) > MAX_ENTRIES:
-                raise Refused(f"{root} has more than {MAX_ENTRIES} entries")
-            progress(len(entries))
+        listings: dict[Digest, bytes] = {}
+        found = Manifest(_Walk(listings, progress).directory(descriptor, ""), listings)
     finally:
         os.close(descriptor)
-    return entries
+    manifest.check(found)
+    return found
 
 
-def read_file(root: Path, entry: Entry) -> Iterator[bytes]:
+def read_file(root: Path, path: str, entry: Entry) -> Iterator[bytes]:
     """The content of a file found by ``scan``; Refused, at the end, if it is another by now."""
-    changed = Refused(f"{entry.path!a} changed while it was read; publish a tree at rest")
+    changed = Refused(f"{path!a} changed while it was read; publish a tree at rest")
     try:
-        descriptor = os.open(root / entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         raise changed from None
     digest = sha256()
@@ -67,37 +64,52 @@ def read_file(root: Path, entry: Entry) -> Iterator[bytes]:
         raise changed
 
 
-def _walk(directory: int, prefix: str) -> Iterator[Entry]:
-    with _explained(prefix), os.scandir(directory) as found:
-        names = [item.name for item in found]
-    for name in names:
-        path = prefix + name
-        if path == ".git":
-            continue
-        check_path(path)
+class _Walk:
+    """Makes the listings of a tree, the innermost first."""
+
+    def __init__(self, listings: dict[Digest, bytes], progress: Callable[[int], None]) -> None:
+        self._listings = listings
+        self._progress = progress
+        self._entries = 0
+
+    def directory(self, descriptor: int, path: str, depth: int = 0) -> Digest:
+        """The digest of the listing of the open directory at ``path``."""
+        if depth >= manifest.MAX_DEPTH:
+            raise Refused(f"{path[:300]!a}… is nested more than {manifest.MAX_DEPTH} deep")
+        with _explained(path), os.scandir(descriptor) as found:
+            names = sorted(item.name for item in found if path or item.name != ".git")
+        entries = tuple(self._entry(descriptor, path, name, depth) for name in names)
+        listing.check(entries, path, depth)
+        content = listing.encode(entries)
+        digest = listing.digest(content)
+        self._listings[digest] = content
+        return digest
+
+    def _entry(self, directory: int, parent: str, name: str, depth: int) -> Entry:
+        path = f"{parent}/{name}" if parent else name
+        self._entries += 1
+        if self._entries > manifest.MAX_ENTRIES:
+            raise Refused(f"the tree has more than {manifest.MAX_ENTRIES} entries")
+        self._progress(self._entries)
         with _explained(path):
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        kind = stat.S_IFMT(status.st_mode)
-        if kind == stat.S_IFDIR:
-            yield Entry(path, Kind.DIRECTORY)
-            with _explained(path):
+            kind = stat.S_IFMT(status.st_mode)
+            if kind == stat.S_IFDIR:
                 below = os.open(
                     name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory
                 )
-            try:
-                yield from _walk(below, path + "/")
-            finally:
-                os.close(below)
-        elif kind == stat.S_IFLNK:
-            with _explained(path):
-                yield Entry(path, Kind.LINK, target=os.readlink(name, dir_fd=directory))
-        elif kind != stat.S_IFREG:
-            raise Refused(f"{path!a} is {_KINDS.get(kind, 'no file')}, which no build can hold")
-        elif status.st_mode & _SPECIAL_BITS:
-            raise Refused(f"{path!a} is setuid, setgid or sticky; take that away with chmod")
-        else:
-            with _explained(path):
-                yield _file(path, name, directory)
+                try:
+                    digest = self.directory(below, path, depth + 1)
+                finally:
+                    os.close(below)
+                return Entry(name, Kind.DIRECTORY, digest=digest)
+            if kind == stat.S_IFLNK:
+                return Entry(name, Kind.LINK, target=os.readlink(name, dir_fd=directory))
+            if kind != stat.S_IFREG:
+                raise Refused(f"{path!a} is {_KINDS.get(kind, 'no file')}, which no build can hold")
+            if status.st_mode & _SPECIAL_BITS:
+                raise Refused(f"{path!a} is setuid, setgid or sticky; take that away with chmod")
+            return _file(path, name, directory)
 
 
 def _file(path: str, name: str, directory: int) -> Entry:
@@ -115,7 +127,7 @@ def _file(path: str, name: str, directory: int) -> Entry:
     if size != before.st_size or _stamp(before) != _stamp(after):
         raise Refused(f"{path!a} changed while it was read; publish a tree at rest")
     kind = Kind.EXECUTABLE if before.st_mode & stat.S_IXUSR else Kind.FILE
-    return Entry(path, kind, size, digest.hexdigest())
+    return Entry(name, kind, size, digest.hexdigest())
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""A build: an immutable directory tree, described by its manifest."""
+"""A build: an immutable directory tree, described by the listings of its directories."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -18,24 +18,22 @@ class Kind(StrEnum):
 
 
 class Entry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """One path of a build.
+    """One name in a directory of a build.
 
-    ``path`` is relative, ``/``-separated, without ``.`` or ``..``. For files ``size`` is in
-    bytes and ``digest`` the sha256 of the content; a link has its target in ``target``.
+    For files ``size`` is in bytes and ``digest`` the sha256 of the content; for a directory
+    ``digest`` is that of its listing; a link has its target in ``target``.
     """
 
-    path: str
+    name: str
     kind: Kind
     size: Annotated[int, Meta(ge=0)] = 0
     digest: str = ""
     target: str = ""
 
 
-class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """All entries of a build, sorted by path; the digest of its bytes is the build's id."""
-
-    version: int
-    entries: tuple[Entry, ...]
+Listing = tuple[Entry, ...]
+"""What one directory holds, sorted by name. The listing of a build's root names all the others,
+directly or not, by their digests; so its own digest is the build's id."""
 
 
 class Build(Struct, frozen=True, forbid_unknown_fields=True):

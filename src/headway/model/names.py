@@ -14,7 +14,7 @@ Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 """sha256 in lower-case hexadecimal."""
 
 BuildId = Digest
-"""A build's id: the sha256 of its manifest's canonical bytes."""
+"""A build's id: the sha256 of the canonical bytes of its root's listing."""
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 """A share of a tier; the nodes whose position is below it."""

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from headway.builds import manifest as manifests
 from headway.builds.fetch import Known
+from headway.builds.manifest import Manifest
 from headway.errors import NotFound
-from headway.model.build import Build, Entry, Kind, Manifest
+from headway.model.build import Build, Kind
 from headway.model.signal import (
     RECORD_TYPE,
     SIGNAL_TYPE,
@@ -25,6 +26,7 @@ from headway.model.signal import (
     signal_key,
 )
 from headway.signing import Signer
+from tests.unit.builds import planting
 
 Tree = dict[str, tuple[Kind, str]]
 """Kind, and content or target, of every path; what the tests say instead of a manifest."""
@@ -37,20 +39,17 @@ def digest(text: str) -> str:
 
 
 def manifest(tree: Tree) -> Manifest:
-    parents = {
-        "/".join(path.split("/")[:depth]): (Kind.DIRECTORY, "")
-        for path in tree
-        for depth in range(1, path.count("/") + 1)
-    }
-    entries = []
-    for path, (kind, text) in sorted({**parents, **tree}.items()):
+    placed = []
+    for path, (kind, text) in tree.items():
         if kind is Kind.LINK:
-            entries.append(Entry(path, kind, target=text))
+            placed.append(planting.link(path, text))
         elif kind is Kind.DIRECTORY:
-            entries.append(Entry(path, kind))
+            placed.append(planting.directory(path))
         else:
-            entries.append(Entry(path, kind, len(text.encode()), digest(text)))
-    return manifests.manifest(entries)
+            placed.append(planting.file(path, digest(text), len(text.encode()), kind))
+    planted = planting.plant(placed)
+    manifests.check(planted)
+    return planted
 
 
 def files(**contents: str) -> Tree:
@@ -76,8 +75,8 @@ def snapshot(directory: Path) -> Tree:
 
 def expected(made: Manifest, texts: Mapping[str, str]) -> Tree:
     return {
-        entry.path: (entry.kind, entry.target or texts.get(entry.digest, ""))
-        for entry in made.entries
+        path: (entry.kind, entry.target or texts.get(entry.digest, ""))
+        for path, entry in manifests.walk(made)
     }
 
 
@@ -123,7 +122,7 @@ class Shelf:
 
     def add(self, tree: Tree, app: str = "web") -> str:
         made = manifest(tree)
-        build = manifests.build_id(manifests.encode(made))
+        build = made.build
         self.texts |= {digest(text): text for _, text in tree.values()}
         described = Build(build, app, f"commit-{len(self.builds)}", 0.0, "tests", 0, 0, 0)
         self.builds[build] = described, made

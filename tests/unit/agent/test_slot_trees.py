@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from headway.agent import tree
 from headway.agent.content import Content, modified
+from headway.builds.manifest import differences
 from headway.model.build import Kind
 from tests.unit.agent.agent_shelf import (
     TEXTS,
@@ -50,10 +51,13 @@ def nothing() -> None:
 def test_a_slot_equals_one_made_from_scratch(old: Tree, new: Tree, known: bool) -> None:
     before, after = manifest(old), manifest(new)
     with workplace() as (slot, content):
-        tree.apply(slot, None, before, content, nothing)
+        tree.align(slot, before, content, nothing)
         assert snapshot(slot) == expected(before, BY_DIGEST)
         assert tree.is_exact(slot, before)
-        tree.apply(slot, before if known else None, after, content, nothing)
+        if known:
+            tree.apply(slot, list(differences(before, after)), content, nothing)
+        else:
+            tree.align(slot, after, content, nothing)
         assert snapshot(slot) == expected(after, BY_DIGEST)
         assert tree.is_exact(slot, after)
         assert not list((slot.parent / "store" / "incoming").iterdir())
@@ -64,7 +68,7 @@ def test_a_slot_equals_one_made_from_scratch(old: Tree, new: Tree, known: bool) 
 def test_what_is_unknown_or_changed_is_put_right(old: Tree, new: Tree, data: st.DataObject) -> None:
     after = manifest(new)
     with workplace() as (slot, content):
-        tree.apply(slot, None, manifest(old), content, nothing)
+        tree.align(slot, manifest(old), content, nothing)
         directories = [slot, *(path for path in slot.rglob("*") if path.is_dir())]
         directories = [path for path in directories if not path.is_symlink()]
         for number in range(data.draw(st.integers(0, 4))):
@@ -79,7 +83,7 @@ def test_what_is_unknown_or_changed_is_put_right(old: Tree, new: Tree, data: st.
             else:
                 name.mkdir()
                 (name / "inner").write_text("junk")
-        tree.apply(slot, None, after, content, nothing)
+        tree.align(slot, after, content, nothing)
         assert snapshot(slot) == expected(after, BY_DIGEST)
 
 
@@ -89,20 +93,20 @@ def test_a_link_planted_in_the_slot_is_not_followed(tmp_path: Path) -> None:
     before = manifest({"d/f": (Kind.FILE, "one")})
     after = manifest({"d/f": (Kind.FILE, "two")})
     with workplace() as (slot, content):
-        tree.apply(slot, None, before, content, nothing)
+        tree.align(slot, before, content, nothing)
         (slot / "d" / "f").unlink()
         (slot / "d").rmdir()
         (slot / "d").symlink_to(outside)
         with pytest.raises(OSError):
-            tree.apply(slot, before, after, content, nothing)
-        tree.apply(slot, None, after, content, nothing)
+            tree.apply(slot, list(differences(before, after)), content, nothing)
+        tree.align(slot, after, content, nothing)
         assert snapshot(slot) == expected(after, BY_DIGEST)
     assert not list(outside.iterdir())
 
 
 def test_a_file_in_the_slot_is_a_link_to_the_store() -> None:
     with workplace() as (slot, content):
-        tree.apply(slot, None, manifest(files(f="one", g="one")), content, nothing)
+        tree.align(slot, manifest(files(f="one", g="one")), content, nothing)
         assert (slot / "f").stat().st_ino == (slot / "g").stat().st_ino
         assert (slot / "f").stat().st_nlink == 3
         assert (slot / "f").stat().st_mtime_ns == modified(digest("one"))
@@ -111,7 +115,7 @@ def test_a_file_in_the_slot_is_a_link_to_the_store() -> None:
 def test_a_file_and_an_executable_of_the_same_content_have_their_own_modes() -> None:
     mixed = manifest({"f": (Kind.FILE, "one"), "x": (Kind.EXECUTABLE, "one")})
     with workplace() as (slot, content):
-        tree.apply(slot, None, mixed, content, nothing)
+        tree.align(slot, mixed, content, nothing)
         assert snapshot(slot) == expected(mixed, BY_DIGEST)
         assert (slot / "f").stat().st_mtime_ns == (slot / "x").stat().st_mtime_ns
 
@@ -128,7 +132,7 @@ def test_more_links_than_the_file_system_allows(monkeypatch: pytest.MonkeyPatch)
     many = manifest(files(**{f"f{number}": "one" for number in range(11)}))
     with workplace() as (slot, content):
         monkeypatch.setattr(os, "link", limited)
-        tree.apply(slot, None, many, content, nothing)
+        tree.align(slot, many, content, nothing)
         assert snapshot(slot) == expected(many, BY_DIGEST)
         assert len({path.stat().st_ino for path in slot.iterdir()}) == 4
         assert tree.is_exact(slot, many)
@@ -150,7 +154,8 @@ def test_a_content_that_does_not_hold_leaves_nothing() -> None:
 
 def test_linking_twice_leaves_no_spare_name() -> None:
     with workplace() as (slot, content):
-        entry = manifest(files(f="one")).entries[0]
+        entry = manifest(files(f="one")).find("f")
+        assert entry is not None
         handle = os.open(slot, os.O_RDONLY)
         for _ in range(2):
             content.link(entry, "f", handle)
@@ -160,6 +165,8 @@ def test_linking_twice_leaves_no_spare_name() -> None:
 
 def test_content_without_a_slot_is_collected() -> None:
     with workplace() as (slot, content):
-        tree.apply(slot, None, manifest(files(f="one")), content, nothing)
+        tree.align(slot, manifest(files(f="one")), content, nothing)
         assert content.collect(lambda: None) == len(TEXTS) - 1
-        assert content.missing(manifest(files(f="one", g="two"))) == {digest("two"): 3}
+        assert content.missing(differences(None, manifest(files(f="one", g="two")))) == {
+            digest("two"): 3
+        }

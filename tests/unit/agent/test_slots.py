@@ -146,7 +146,7 @@ def test_what_was_seen_in_the_store_is_not_looked_for_again(
     holds = Content._holds
 
     def watched(content: Content, entry: Entry) -> bool:
-        looked.append(entry.path)
+        looked.append(entry.name)
         return holds(content, entry)
 
     monkeypatch.setattr(Content, "_holds", watched)

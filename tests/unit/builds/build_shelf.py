@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from headway.builds import manifest
 from headway.builds.fetch import Fetcher
 from headway.builds.publish import publish
 from headway.builds.storage import DirectoryStorage
 from headway.builds.storage.port import Stored
 from headway.errors import NotFound, Refused
-from headway.model.build import Build, Entry, Kind
+from headway.model.build import Build
 from headway.signing import Signer, Trust
 
 
@@ -83,7 +84,7 @@ class Shelf:
         """The wanted blobs, or all; what was saved before an error is in ``saved``."""
         if wanted is None:
             _, tree = self.fetcher.describe("shop", build)
-            wanted = {e.digest: e.size for e in tree.entries if e.digest}
+            wanted = manifest.blobs(tree)
         self.saved: dict[str, bytes] = {}
 
         def save(digest: str, size: int, content: Iterator[bytes]) -> None:
@@ -114,15 +115,3 @@ def write_tree(root: Path, files: Mapping[str, bytes | str | None]) -> Path:
 
 def digest(content: bytes) -> str:
     return sha256(content).hexdigest()
-
-
-def file(path: str, digest: str = "a" * 64, size: int = 1) -> Entry:
-    return Entry(path, Kind.FILE, size, digest)
-
-
-def directory(path: str) -> Entry:
-    return Entry(path, Kind.DIRECTORY)
-
-
-def link(path: str, target: str) -> Entry:
-    return Entry(path, Kind.LINK, target=target)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from headway.builds import bundle, layout, manifest, patch
 from headway.builds.bundle import Bundle, Part
-from headway.builds.frames import compress, decompress
+from headway.builds.frames import compress, compress_whole, decompress
+from headway.builds.manifest import Manifest
 from headway.errors import NotFound, Untrusted
-from headway.model.build import Manifest
-from tests.unit.builds.build_shelf import Shelf, digest, file, write_tree
+from tests.unit.builds.build_shelf import Shelf, digest, write_tree
+from tests.unit.builds.planting import file, plant
 
 NOISE = random.Random(7).randbytes
 SMALL = {f"d/f{i}": NOISE(300) for i in range(400)}
@@ -21,21 +22,18 @@ Tree = Mapping[str, bytes | str | None]
 
 
 class Node:
-    """A node that has published trees: their manifests, and their files by digest."""
+    """A node that has published a tree: its listings, and its files by digest."""
 
-    def __init__(self, *trees: tuple[str, Manifest, Path]) -> None:
-        self.manifests = {build: tree for build, tree, _ in trees}
-        self.files = {
-            entry.digest: root / entry.path
-            for _, tree, root in trees
-            for entry in manifest.files(tree)
-        }
+    def __init__(self, tree: Manifest, root: Path) -> None:
+        self.build = tree.build
+        self.listings = dict(tree.arrived)
+        self.files = {entry.digest: root / path for path, entry in manifest.files(tree)}
 
     def builds(self) -> Sequence[str]:
-        return list(self.manifests)
+        return [self.build]
 
-    def manifest(self, build: str) -> Manifest | None:
-        return self.manifests[build]
+    def listing(self, digest: str) -> bytes | None:
+        return self.listings.get(digest)
 
     def blob(self, digest: str) -> Path | None:
         return self.files.get(digest)
@@ -56,7 +54,7 @@ class Pair:
         self.old = self.shelf.publish(before)
         _, tree = self.shelf.fetcher.describe("shop", self.old.id)
         self.new = self.shelf.publish(self.after, [self.old.id])
-        self.node = Node((self.old.id, tree, before))
+        self.node = Node(tree, before)
         self.path = layout.bundle("shop", self.new.id, self.old.id)
 
     def update(self) -> dict[str, bytes]:
@@ -67,7 +65,11 @@ class Pair:
         saved = self.shelf.fetch(self.new.id, wanted)
         assert saved.keys() == wanted.keys()
         assert all(digest(content) == name for name, content in saved.items())
-        return {e.path: saved[e.digest] for e in manifest.files(tree) if e.digest in saved}
+        return {
+            path: saved[entry.digest]
+            for path, entry in manifest.files(tree)
+            if entry.digest in saved
+        }
 
     @property
     def asked(self) -> list[str]:
@@ -117,11 +119,12 @@ def test_what_does_not_fit_the_bundle_comes_from_the_pack(
     assert len(pair.shelf.storage.objects[pair.path]) < 6000
 
 
-def test_a_change_of_too_many_entries_makes_no_bundle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limit", ["bundle.MAX_HEADER_BYTES", "bundling.MAX_LISTINGS_BYTES"])
+def test_a_change_of_too_much_makes_no_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(bundle, "MAX_HEADER_BYTES", 2000)
-    pair = Pair(tmp_path, SMALL, {f"x{name}": b"" for name in range(400)})
+    monkeypatch.setattr(f"headway.builds.{limit}", 2000)
+    pair = Pair(tmp_path, SMALL, {f"x{name}/{name}": NOISE(9) for name in range(400)})
     assert pair.path not in pair.shelf.storage.objects
     pair.update()
 
@@ -144,13 +147,34 @@ def test_older_content_that_is_not_what_it_was_does_no_harm(tmp_path: Path) -> N
     assert pair.update() == {"a": old + b"more", "b": b"b"}
 
 
+def test_a_listing_that_is_damaged_on_the_node_comes_from_the_store(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, SMALL | {"e/f": b"f"}, SMALL | {"e/f": b"g", "h": b"h"})
+    everything = dict(pair.node.listings)
+    for lost in everything:
+        pair.node.listings = {name: c for name, c in everything.items() if name != lost}
+        assert pair.update() == {"e/f": b"g", "h": b"h"}
+
+
+def test_large_directories_that_changed_a_little_cost_a_little(tmp_path: Path) -> None:
+    many: Tree = {f"f{i}": f"{i}".encode() for i in range(3000)}
+    pair = Pair(tmp_path, many, dict(many) | {"f1": b"changed"})
+    assert pair.update() == {"f1": b"changed"}
+    assert len(pair.shelf.storage.objects[pair.path]) < 1000
+
+
 def test_a_bundle_that_is_gone_or_of_another_build_does_no_harm(tmp_path: Path) -> None:
     pair = Pair(tmp_path, SMALL, SMALL | {"a": b"a"})
     objects = pair.shelf.storage.objects
     good = objects.pop(pair.path)
     assert pair.update() == {"a": b"a"}
-    other = Bundle(pair.old.id, (file("evil/../../x"),), (), ())
-    objects[pair.path] = bundle.encode(other) or b""
+    evil = plant([file("evil/../../x")])
+    listings = [compress_whole(content) for content in evil.arrived.values()]
+    parts = [
+        Part(name, len(content), (len(frame),))
+        for (name, content), frame in zip(evil.arrived.items(), listings, strict=True)
+    ]
+    header = bundle.encode(Bundle(pair.old.id, tuple(parts), ())) or b""
+    objects[pair.path] = header + b"".join(listings)
     assert pair.update() == {"a": b"a"}
     objects[pair.path] = good
     objects[layout.attestation("shop", pair.new.id)] = b"{}"
@@ -199,7 +223,7 @@ def test_a_bundle_is_bounded_when_it_is_read(shelf: Shelf) -> None:
     with pytest.raises(NotFound):
         bundle.StoredBundle(shelf.storage, "shop", "c" * 64, "a" * 64)
     part = Part("a" * 64, 5, (-1,))
-    header = msgspec.json.encode(Bundle("a" * 64, (), (), (part,)))
+    header = msgspec.json.encode(Bundle("a" * 64, (), (part,)))
     frame = b"".join(compress([header], len(header)))
     stored = len(frame).to_bytes(8, "big") + frame
     shelf.storage.objects[layout.bundle("shop", "b" * 64, "a" * 64)] = stored

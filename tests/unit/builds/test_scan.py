@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from headway.builds import manifest
 from headway.builds import scan as scanning
+from headway.builds.manifest import walk
 from headway.builds.scan import read_file, scan
 from headway.errors import InvalidInput, Refused
-from headway.model.build import Entry, Kind
-from tests.unit.builds.build_shelf import directory, link, write_tree
+from headway.model.build import Kind
+from tests.unit.builds.build_shelf import write_tree
+from tests.unit.builds.planting import Placed, directory, file, link, plant
 
 
-def entry(path: str, content: bytes, kind: Kind = Kind.FILE) -> Entry:
-    return Entry(path, kind, len(content), sha256(content).hexdigest())
+def entry(path: str, content: bytes, kind: Kind = Kind.FILE) -> Placed:
+    return file(path, sha256(content).hexdigest(), len(content), kind)
 
 
 def test_finds_everything_but_the_top_git(tmp_path: Path) -> None:
@@ -36,32 +39,32 @@ def test_finds_everything_but_the_top_git(tmp_path: Path) -> None:
     )
     counts: list[int] = []
     found = scan(tmp_path, counts.append)
-    assert sorted(found, key=lambda e: e.path) == [
-        entry(".hidden", b""),
-        directory("a"),
-        entry("a/.git", b"kept"),
-        directory("a/b"),
-        directory("a/b/c"),
-        entry("a/b/c/d", b"deep"),
-        entry("a/big", big),
-        directory("bin"),
-        entry("bin/run", b"#!/bin/sh\n", Kind.EXECUTABLE),
-        directory("empty"),
-        link("to", "a/b"),
-        entry("ünd ☃", b"x"),
-    ]
+    expected = plant(
+        [
+            entry(".hidden", b""),
+            entry("a/.git", b"kept"),
+            entry("a/b/c/d", b"deep"),
+            entry("a/big", big),
+            entry("bin/run", b"#!/bin/sh\n", Kind.EXECUTABLE),
+            directory("empty"),
+            link("to", "a/b"),
+            entry("ünd ☃", b"x"),
+        ]
+    )
+    assert list(walk(found)) == list(walk(expected))
+    assert (found.build, found.arrived) == (expected.build, expected.arrived)
     assert counts == list(range(1, 13))
-    assert b"".join(read_file(tmp_path, entry("a/big", big))) == big
+    assert b"".join(read_file(tmp_path, *entry("a/big", big))) == big
 
 
 def test_a_git_file_of_a_worktree_is_left_out(tmp_path: Path) -> None:
-    assert scan(write_tree(tmp_path, {".git": b"gitdir: elsewhere"})) == []
+    assert list(walk(scan(write_tree(tmp_path, {".git": b"gitdir: elsewhere"})))) == []
 
 
 def test_only_the_owner_s_x_bit_counts(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     (tmp_path / "a").chmod(0o655)
-    assert [found.kind for found in scan(tmp_path)] == [Kind.FILE]
+    assert [found.kind for _, found in walk(scan(tmp_path))] == [Kind.FILE]
 
 
 def listen(path: Path) -> None:
@@ -109,8 +112,13 @@ def test_hostile_names_are_refused_and_escaped(tmp_path: Path, name: bytes) -> N
 def test_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret").write_bytes(b"secret")
-    tree = write_tree(tmp_path / "tree", {"in": "../outside", "loop": "loop"})
-    assert {found.kind for found in scan(tree)} == {Kind.LINK}
+    tree = write_tree(tmp_path / "tree", {"in": "d/../../outside"})
+    with pytest.raises(Refused, match="'in' is a link"):
+        scan(tree)
+    (tree / "in").unlink()
+    (tree / "loop").symlink_to("loop")
+    with pytest.raises(Refused, match="circles"):
+        scan(tree)
 
 
 def test_very_deep_trees_are_refused_before_handles_run_out(tmp_path: Path) -> None:
@@ -120,7 +128,7 @@ def test_very_deep_trees_are_refused_before_handles_run_out(tmp_path: Path) -> N
 
 
 def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "MAX_ENTRIES", 2)
+    monkeypatch.setattr(manifest, "MAX_ENTRIES", 2)
     with pytest.raises(Refused, match="more than 2"):
         scan(write_tree(tmp_path, {"a": b"", "b": b"", "c": b""}))
 
@@ -168,7 +176,7 @@ def test_a_file_that_changes_after_the_scan(
     tmp_path: Path, change: Callable[[Path], object]
 ) -> None:
     write_tree(tmp_path, {"a": b"first"})
-    (found,) = scan(tmp_path)
+    ((path, found),) = walk(scan(tmp_path))
     change(tmp_path / "a")
     with pytest.raises(Refused, match="'a' changed"):
-        list(read_file(tmp_path, found))
+        list(read_file(tmp_path, path, found))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.builds import layout
+from headway.builds import layout, manifest
 from headway.builds.fetch import Fetcher
 from headway.builds.publish import publish
 from headway.errors import Unavailable
@@ -78,7 +78,7 @@ class Yard:
     def whole(self, build: str) -> None:
         fetcher = Fetcher(self.plane.storage, Trust.of(BUILD_KEY.public_pem))
         _, tree = fetcher.describe("web", build)
-        wanted = {entry.digest: entry.size for entry in tree.entries}
+        wanted = manifest.blobs(tree)
         got: list[str] = []
         fetcher.fetch("web", build, wanted, lambda d, _, content: got.append(d) or list(content))
         assert set(got) == set(wanted)

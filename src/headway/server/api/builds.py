@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from headway.builds import attestation, index, layout, manifest
 from headway.builds.frames import decompress_whole
 from headway.builds.storage.port import read_whole
-from headway.errors import NotFound, Refused, Untrusted
+from headway.errors import NotFound, Refused
 from headway.model.access import Identity
 from headway.model.build import Build
 from headway.server.api.given import Caller, InPath, Limit, Plane
@@ -82,9 +82,7 @@ def _check_content(plane: ControlPlane, build: Build) -> None:
         raise Refused(f"the manifest of {build.id[:12]} is not in the store; publish it first")
     stored = read_whole(plane.storage, path, layout.MAX_MANIFEST_BYTES)
     content = decompress_whole(stored, layout.MAX_MANIFEST_BYTES)
-    if manifest.build_id(content) != build.id:
-        raise Untrusted(f"the manifest in the store is not that of {build.id[:12]}")
-    blobs = manifest.blobs(manifest.decode(content))
+    blobs = manifest.blobs(manifest.decode(content, build.id))
     places = index.read_if_any(plane.storage, build.app, build.id)
     if len(index.usable(plane.storage, build.app, places, blobs)) < len(blobs):
         raise Refused(f"not all content of {build.id[:12]} is in the store; publish it again")
