@@ -8,6 +8,7 @@ signed as one type can never pass as another.
 import base64
 import binascii
 import os
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -15,18 +16,14 @@ from pathlib import Path
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 
 from headway.errors import InvalidInput, Untrusted
 
 MAX_ENVELOPE_BYTES = 64 * 1024
+
+_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\s([^-]*)-----END PUBLIC KEY-----")
+_ED25519 = bytes.fromhex("302a300506032b6570032100")
+_RAW_BYTES = 32
 
 _P = 2**255 - 19
 _SMALL_ORDER_Y = frozenset(
@@ -47,9 +44,7 @@ class Signer:
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
-        self.public_pem = key.public_key().public_bytes(
-            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        )
+        self.public_pem = _pem(key.public_key().public_bytes_raw())
         self.keyid = _keyid(key.public_key())
 
     @classmethod
@@ -60,6 +55,11 @@ class Signer:
     @classmethod
     def load(cls, path: Path) -> "Signer":
         """Read a private key (PKCS#8 PEM). Raises InvalidInput when it is none."""
+        # Agents never load private keys, and are 3 MB smaller without what reads them.
+        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+            load_pem_private_key,
+        )
+
         try:
             key = load_pem_private_key(path.read_bytes(), None)
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -70,6 +70,12 @@ class Signer:
 
     def save(self, path: Path) -> Path:
         """Write the private key to ``path`` (mode 0600) and the public one beside it as .pub."""
+        from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+            Encoding,
+            NoEncryption,
+            PrivateFormat,
+        )
+
         pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         public = path.with_name(path.name + ".pub")
         try:
@@ -154,7 +160,7 @@ def _pae(payload_type: str, payload: bytes) -> bytes:
 
 
 def _keyid(key: Ed25519PublicKey) -> str:
-    return sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()
+    return sha256(key.public_bytes_raw()).hexdigest()
 
 
 def _readable(paths: Iterable[Path]) -> Iterable[Path]:
@@ -165,13 +171,22 @@ def _readable(paths: Iterable[Path]) -> Iterable[Path]:
 
 
 def _public_key(pem: bytes, where: str) -> Ed25519PublicKey:
+    """The key in a SubjectPublicKeyInfo (RFC 8410), which is always the same twelve bytes first."""
+    found = _PEM.fullmatch(pem.strip())
     try:
-        key = load_pem_public_key(pem)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise InvalidInput(f"{where} is not a public key: {error}") from None
-    if not isinstance(key, Ed25519PublicKey):
+        der = base64.b64decode(b"".join(found[1].split()), validate=True) if found else b""
+    except binascii.Error:
+        der = b""
+    if not der:
+        raise InvalidInput(f"{where} is not a public key in PEM; make one with `headway key new`")
+    raw = der.removeprefix(_ED25519)
+    if len(raw) != _RAW_BYTES or raw == der:
         raise InvalidInput(f"{where} is not an ed25519 key; make one with `headway key new`")
-    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
     if int.from_bytes(raw, "little") % 2**255 % _P in _SMALL_ORDER_Y:
         raise InvalidInput(f"{where} is a weak key (small order): anything would verify under it")
-    return key
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
+def _pem(raw: bytes) -> bytes:
+    text = base64.b64encode(_ED25519 + raw)
+    return b"-----BEGIN PUBLIC KEY-----\n%b\n-----END PUBLIC KEY-----\n" % text

@@ -160,7 +160,7 @@ def _child(order: Order, line: socket.socket) -> None:
     """Stand still until continued, then do it; what is said goes out by no file system call."""
     try:
         if order.proc:
-            processes._PROC = Path(order.proc)
+            processes._PROC = order.proc
         if order.mutant:
             MUTANTS[order.mutant]()
         trust = Trust.load([Path(order.key)])

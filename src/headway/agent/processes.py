@@ -10,7 +10,7 @@ from pathlib import Path
 MARK = "HEADWAY_HOOK"
 """The environment variable by which the processes of a hook are found again."""
 
-_PROC = Path("/proc")
+_PROC = "/proc"
 
 
 def in_use(directories: Iterable[Path]) -> set[Path]:
@@ -18,20 +18,19 @@ def in_use(directories: Iterable[Path]) -> set[Path]:
 
     Processes that the agent may not look into cannot be counted.
     """
-    found: set[Path] = set()
-    sought = {os.fsencode(directory.resolve()): directory for directory in directories}
-    for process in _processes():
-        if process.name == str(os.getpid()):
+    sought = {os.fsdecode(directory.resolve()) + "/": directory for directory in directories}
+    found: set[str] = set()
+    # A server may have tens of thousands of open files, and this runs before each deploy.
+    beneath = tuple(sought)
+    mapped = {path: os.fsencode(path) for path in sought}
+    for number in _processes():
+        if number == str(os.getpid()):
             continue
-        for use in _uses(process):
-            found.update(
-                directory
-                for path, directory in sought.items()
-                if use == path or use.startswith(path + b"/")
-            )
-        maps = _content(process / "maps")
-        found.update(directory for path, directory in sought.items() if path + b"/" in maps)
-    return found
+        used = [use for use in _uses(f"{_PROC}/{number}") if f"{use}/".startswith(beneath)]
+        found.update(path for path in sought if any(f"{use}/".startswith(path) for use in used))
+        maps = _content(f"{_PROC}/{number}/maps")
+        found.update(path for path, name in mapped.items() if name in maps)
+    return {sought[path] for path in found}
 
 
 def kill_marked(token: str) -> int:
@@ -41,34 +40,41 @@ def kill_marked(token: str) -> int:
     # A process may fork while its parent is being killed: look until none is left.
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        environments = ((process, _content(process / "environ")) for process in _processes())
-        marked = [process for process, text in environments if mark in text.split(b"\0")]
+        environments = ((number, _content(f"{_PROC}/{number}/environ")) for number in _processes())
+        marked = [number for number, text in environments if mark in text.split(b"\0")]
         if not marked:
             break
-        for process in marked:
+        for number in marked:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(int(process.name), signal.SIGKILL)
-            killed.add(process.name)
+                os.kill(int(number), signal.SIGKILL)
+            killed.add(number)
         time.sleep(0.01)
     return len(killed)
 
 
-def _processes() -> Iterator[Path]:
-    return (entry for entry in _PROC.iterdir() if entry.name.isdigit())
+def _processes() -> list[str]:
+    return [name for name in os.listdir(_PROC) if name.isdigit()]  # noqa: PTH208
 
 
-def _uses(process: Path) -> Iterator[bytes]:
-    links = [process / name for name in ("cwd", "root", "exe")]
-    with contextlib.suppress(OSError):
-        links += (process / "fd").iterdir()
-    for link in links:
+def _uses(process: str) -> Iterator[str]:
+    for name in ("cwd", "root", "exe"):
         with contextlib.suppress(OSError):
-            yield os.fsencode(link.readlink())
-    yield from _content(process / "cmdline").split(b"\0")
-
-
-def _content(path: Path) -> bytes:
+            yield os.readlink(f"{process}/{name}")  # noqa: PTH115
     try:
-        return path.read_bytes()
+        descriptors = os.listdir(f"{process}/fd")  # noqa: PTH208
+    except OSError:
+        descriptors = []
+    for name in descriptors:
+        try:
+            yield os.readlink(f"{process}/fd/{name}")  # noqa: PTH115
+        except OSError:
+            continue
+    yield from map(os.fsdecode, _content(f"{process}/cmdline").split(b"\0"))
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            return file.readall()
     except OSError:
         return b""

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from headway.agent import heap
 from headway.agent.activation import Activator
 from headway.agent.config import AppSettings
 from headway.agent.durable import make_directory, storing
@@ -192,6 +193,7 @@ class Worker:
         self._answer(Activity.IDLE, failed_here if moves else decided.why)
         if self._untidy:
             self._slots.tidy(self._kept(), self._make_way)
+            heap.give_back()
             self._untidy = False
         return self._glance()
 

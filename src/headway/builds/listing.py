@@ -43,50 +43,48 @@ def decode(content: bytes) -> Listing:
     return _decoder.decode(content)
 
 
-def read(content: bytes, path: str, depth: int) -> Listing:
+def read(content: bytes, path: str, depth: int, before: Listing = ()) -> Listing:
     """A checked listing, see ``check``, from canonical bytes; any other spelling is Refused."""
     where = path or "."
     try:
         entries = _decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(f"the listing of {where[:300]!a} is none: {error}") from None
-    check(entries, path, depth)
+    check(entries, path, depth, before)
     if _encoder.encode(entries) != content:
         raise Refused(f"the listing of {where[:300]!a} is not in its canonical form")
     return entries
 
 
-def check(entries: Listing, path: str, depth: int) -> None:
+def check(entries: Listing, path: str, depth: int, before: Listing = ()) -> None:
     """Raise Refused, naming the entry, for what could not be on every node.
 
-    ``path`` is the directory's, ``depth`` says how many directories it lies below the root.
+    ``path`` is the directory's, ``depth`` says how many directories it lies below the root, and
+    ``before`` is what it held when it was checked before.
     """
-    previous = ""
-    folded: dict[str, str] = {}
-    for entry in entries:
-        try:
-            _check_name(entry.name)
-            if entry.name <= previous:
-                twice = entry.name == previous
-                raise Refused("is listed twice" if twice else "is not in its place in the order")
-            clash = folded.setdefault(_fold(entry.name), entry.name)
-            if clash != entry.name:
-                raise Refused(f"differs from {clash!a} only in case or accents' spelling")
-            _check_content(entry, depth)
-        except Refused as error:
-            where = f"{path}/{entry.name}" if path else entry.name
-            raise Refused(f"{where[:300]!a} {error.sentence}") from None
-        previous = entry.name
+    known = {entry.name: entry for entry in before}
+    new = [entry for entry in entries if known.get(entry.name) != entry]
+    names = [entry.name for entry in entries]
+    for entry in new:
+        if problem := _problem(entry, depth):
+            raise _refused(path, entry.name, problem)
+    if names != sorted(set(names)):
+        late = next(name for name, last in zip(names[1:], names, strict=False) if name <= last)
+        twice = names.count(late) > 1
+        raise _refused(
+            path, late, "is listed twice" if twice else "is not in its place in the order"
+        )
+    if any(entry.name not in known for entry in new):
+        folded: dict[str, str] = {}
+        for name in names:
+            if (clash := folded.setdefault(_fold(name), name)) != name:
+                problem = f"differs from {clash!a} only in case or accents' spelling"
+                raise _refused(path, name, problem)
 
 
-def _check_name(name: str) -> None:
-    """Raise Refused for what is not one plain name. The sentence begins after the name."""
-    if name in {"", ".", ".."} or "/" in name:
-        raise Refused("is not a plain name (empty, '.', '..', or with a '/')")
-    if _HOSTILE.search(name):
-        raise Refused("holds a control character or is not UTF-8; rename it")
-    if len(name) > MAX_NAME_BYTES or len(name.encode()) > MAX_NAME_BYTES:
-        raise Refused(f"is longer than {MAX_NAME_BYTES} bytes; rename it")
+def _refused(path: str, name: str, problem: str) -> Refused:
+    where = f"{path}/{name}" if path else name
+    return Refused(f"{where[:300]!a} {problem}")
 
 
 def _fold(name: str) -> str:
@@ -95,37 +93,44 @@ def _fold(name: str) -> str:
     return normalize("NFC", normalize("NFD", name).casefold())
 
 
-def _check_content(entry: Entry, depth: int) -> None:
-    has_digest = entry.kind in WITH_CONTENT or entry.kind is Kind.DIRECTORY
-    if has_digest and not _DIGEST.fullmatch(entry.digest):
-        raise Refused(f"has no sha256 digest but {entry.digest[:80]!a}")
-    if entry.digest and not has_digest:
-        raise Refused("has a digest, but no content")
-    if entry.size and entry.kind not in WITH_CONTENT:
-        raise Refused("has a size, but is no file")
+def _problem(entry: Entry, depth: int) -> str:
+    """What is wrong with an entry, to be read after its name; empty where nothing is."""
+    name, kind = entry.name, entry.kind
+    if name in {"", ".", ".."} or "/" in name:
+        return "is not a plain name (empty, '.', '..', or with a '/')"
+    if _HOSTILE.search(name):
+        return "holds a control character or is not UTF-8; rename it"
+    if len(name) > MAX_NAME_BYTES or len(name.encode()) > MAX_NAME_BYTES:
+        return f"is longer than {MAX_NAME_BYTES} bytes; rename it"
+    has_content = kind in WITH_CONTENT
+    if (has_content or kind is Kind.DIRECTORY) and not _DIGEST.fullmatch(entry.digest):
+        return f"has no sha256 digest but {entry.digest[:80]!a}"
+    if kind is Kind.LINK and entry.digest:
+        return "has a digest, but no content"
+    if entry.size and not has_content:
+        return "has a size, but is no file"
     if entry.size > MAX_FILE_BYTES:
-        raise Refused(f"has {entry.size} bytes, {MAX_FILE_BYTES} are allowed")
-    if (entry.kind is Kind.LINK) != bool(entry.target):
-        raise Refused("must have a target if, and only if, it is a link")
-    if entry.target:
-        _check_target(entry.target, depth)
+        return f"has {entry.size} bytes, {MAX_FILE_BYTES} are allowed"
+    if (kind is Kind.LINK) != bool(entry.target):
+        return "must have a target if, and only if, it is a link"
+    return _target_problem(entry.target, depth) if entry.target else ""
 
 
-def _check_target(target: str, depth: int) -> None:
-    """Raise Refused unless the target stays in the tree, wherever other links may lead.
+def _target_problem(target: str, depth: int) -> str:
+    """Whether the target stays in the tree, wherever other links may lead.
 
     It may climb first, from a real directory to one that is real as well and in the tree, and
     then only descend. Whatever a link on the way down points to does the same from where it is.
     """
+    shown = f"{target[:300]!a}"
     if _HOSTILE.search(target) or len(target.encode()) > MAX_TARGET_BYTES:
-        raise Refused(f"is a link whose target is not plain: {target[:300]!a}")
+        return f"is a link whose target is not plain: {shown}"
     if target.startswith("/"):
-        raise Refused(f"is a link to an absolute path: {target[:300]!a}")
+        return f"is a link to an absolute path: {shown}"
     steps = [step for step in target.split("/") if step not in {"", "."}]
     climbs = next((at for at, step in enumerate(steps) if step != ".."), len(steps))
     if climbs > depth:
-        raise Refused(f"is a link that leads out of the tree: {target[:300]!a}")
+        return f"is a link that leads out of the tree: {shown}"
     if ".." in steps[climbs:]:
-        raise Refused(
-            f"is a link with '..' after a name; write its target shorter: {target[:300]!a}"
-        )
+        return f"is a link with '..' after a name; write its target shorter: {shown}"
+    return ""

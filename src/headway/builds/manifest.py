@@ -163,8 +163,9 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
     def within(directory: str, depth: int, digest: Digest, before: Digest) -> None:
         nonlocal entries, total
         checked[digest] = content = tree.content(digest)
-        was = {e.name: _directory(e) for e in known.listing(before)} if known and before else {}
-        for entry in listing.read(content, directory, depth):
+        old = known.listing(before) if known and before else ()
+        was = {entry.name: _directory(entry) for entry in old}
+        for entry in listing.read(content, directory, depth, old):
             path = f"{directory}/{entry.name}" if directory else entry.name
             entries += 1
             total += entry.size
