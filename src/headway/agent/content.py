@@ -1,7 +1,8 @@
 """The content store of one app on a node: read-only files by digest, from which slots are linked.
 
 What lies under its digest is whole: it arrives in ``incoming/``, and gets its name only after
-the file system has been synced. Executables are files of their own (``<digest>x``), because
+the file system has been synced. It may be linked into a slot before, which is not relied upon
+before that either. Executables are files of their own (``<digest>x``), because
 hard links share their mode. The modification time is derived from the digest, so that caches
 keyed by it notice every change, and so that a slot can be checked without reading it.
 """
@@ -34,7 +35,7 @@ class Content:
         self.path = path
         durable.make_directory(path / "incoming")
         self._store = os.open(path, durable.DIRECTORY)
-        self._arrived: set[str] = set()
+        self._arrived: set[tuple[str, Kind]] = set()
         self.discard()
 
     def close(self) -> None:
@@ -60,15 +61,17 @@ class Content:
         with self._incoming(digest, Kind.FILE) as handle, os.fdopen(handle, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
-        self._arrived.add(digest)
+        self._arrived.add((digest, Kind.FILE))
 
     def commit(self) -> None:
-        """Give everything that has arrived its name, once its content is on the disk."""
-        if not self._arrived:
-            return
+        """Sync the file system, then give everything that has arrived its name."""
         durable.sync_file_system(self._store)
-        for digest in sorted(self._arrived):
-            self._shelve(digest, Kind.FILE)
+        for digest, kind in sorted(self._arrived):
+            place = _place(digest, kind)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(place[:2], 0o755, dir_fd=self._store)
+            arrival = _arrival(digest, kind)
+            os.rename(arrival, place, src_dir_fd=self._store, dst_dir_fd=self._store)
         self._arrived.clear()
 
     def discard(self) -> None:
@@ -98,6 +101,7 @@ class Content:
 
         ``proceed`` is called again and again and may raise.
         """
+        self.discard()
         removed = 0
         for shelf in self.path.glob("[0-9a-f][0-9a-f]"):
             proceed()
@@ -110,26 +114,33 @@ class Content:
         return removed
 
     def _link(self, entry: Entry, name: str, directory: int) -> None:
-        source = _place(entry.digest, entry.kind)
+        digest, kind = entry.digest, entry.kind
         try:
-            os.link(
-                source, name, src_dir_fd=self._store, dst_dir_fd=directory, follow_symlinks=False
-            )
+            self._link_to(self._whereabouts(digest, kind), name, directory)
         except FileNotFoundError:
-            if entry.kind is not Kind.EXECUTABLE:
+            if kind is not Kind.EXECUTABLE:
                 raise
-            self._copy(entry.digest, Kind.FILE, Kind.EXECUTABLE)
-            os.link(source, name, src_dir_fd=self._store, dst_dir_fd=directory)
+            self._copy(digest, Kind.FILE, kind)
+            self._link_to(_arrival(digest, kind), name, directory)
         except OSError as error:
             if error.errno != errno.EMLINK:
                 raise
-            self._copy(entry.digest, entry.kind, entry.kind)
-            os.link(source, name, src_dir_fd=self._store, dst_dir_fd=directory)
+            self._copy(digest, kind, kind)
+            self._link_to(_arrival(digest, kind), name, directory)
+
+    def _link_to(self, source: str, name: str, directory: int) -> None:
+        os.link(source, name, src_dir_fd=self._store, dst_dir_fd=directory, follow_symlinks=False)
+
+    def _whereabouts(self, digest: str, kind: Kind) -> str:
+        has_arrived = (digest, kind) in self._arrived
+        return _arrival(digest, kind) if has_arrived else _place(digest, kind)
 
     def _copy(self, digest: str, kind: Kind, into: Kind) -> None:
-        """A second file with the same content, under the name of kind ``into``."""
+        """A second file with the same content arrives, as one of kind ``into``."""
         original = os.open(
-            _place(digest, kind), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._store
+            self._whereabouts(digest, kind),
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
+            dir_fd=self._store,
         )
         with (
             os.fdopen(original, "rb") as source,
@@ -138,9 +149,7 @@ class Content:
         ):
             while chunk := source.read(1 << 20):
                 copy.write(chunk)
-            copy.flush()
-            os.fsync(copy.fileno())
-        self._shelve(digest, into)
+        self._arrived.add((digest, into))
 
     @contextlib.contextmanager
     def _incoming(self, digest: str, kind: Kind) -> Iterator[int]:
@@ -158,13 +167,6 @@ class Content:
                 os.unlink(name, dir_fd=self._store)
             raise
 
-    def _shelve(self, digest: str, kind: Kind) -> None:
-        place = _place(digest, kind)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(place[:2], 0o755, dir_fd=self._store)
-        arrival = _arrival(digest, kind)
-        os.rename(arrival, place, src_dir_fd=self._store, dst_dir_fd=self._store)
-
     def _unlink(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._store)
@@ -172,7 +174,7 @@ class Content:
     def _holds(self, entry: Entry) -> bool:
         # An executable can be copied from a plain file, which is collected once it has been.
         for kind in dict.fromkeys((entry.kind, Kind.FILE)):
-            place = _place(entry.digest, kind)
+            place = self._whereabouts(entry.digest, kind)
             with contextlib.suppress(FileNotFoundError):
                 found = os.stat(place, dir_fd=self._store, follow_symlinks=False)
                 return found.st_size == entry.size

@@ -14,22 +14,24 @@ from headway.builds import listing
 from headway.builds.manifest import Manifest
 from headway.model.build import Kind
 
+_RECENT = 500
+"""How many listings are remembered from a deploy's beginning until it is tidied up after."""
+
 
 class Listings:
     """The directory ``listings`` of an app."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._recent: dict[str, bytes] = {}
         durable.make_directory(path)
 
     def get(self, digest: str) -> bytes | None:
-        """A listing's canonical bytes, if they are here and right."""
-        try:
-            with open(self._place(digest), "rb", buffering=0) as file:  # noqa: PTH123
-                content = file.readall()
-        except FileNotFoundError:
-            return None
-        return content if listing.digest(content) == digest else None
+        """A listing's canonical bytes, if they are here, can be read and are right."""
+        content = self._recent.get(digest) or self._read(digest)
+        if content is not None and len(self._recent) < _RECENT:
+            self._recent[digest] = content
+        return content
 
     def add(self, tree: Manifest) -> None:
         """Keep what has arrived with a manifest."""
@@ -46,6 +48,7 @@ class Listings:
 
     def collect(self, builds: Iterable[str], proceed: Callable[[], None]) -> None:
         """Remove the listings that none of these builds has; ``proceed`` may raise in between."""
+        self._recent.clear()
         needed: set[str] = set()
         ahead = list(builds)
         while ahead:
@@ -54,14 +57,24 @@ class Listings:
                 continue
             proceed()
             needed.add(digest)
-            content = self.get(digest)
-            entries = listing.decode(content) if content is not None else ()
+            if (content := self._read(digest)) is None:
+                # What it named is not known any more, and may be needed.
+                return
+            entries = listing.decode(content)
             ahead += [entry.digest for entry in entries if entry.kind is Kind.DIRECTORY]
         for shelf in self._path.iterdir():
             proceed()
             for name in os.listdir(shelf):  # noqa: PTH208
                 if name not in needed:
                     (shelf / name).unlink()
+
+    def _read(self, digest: str) -> bytes | None:
+        try:
+            with open(self._place(digest), "rb", buffering=0) as file:  # noqa: PTH123
+                content = file.readall()
+        except OSError:
+            return None
+        return content if listing.digest(content) == digest else None
 
     def _place(self, digest: str) -> str:
         return f"{self._path}/{digest[:2]}/{digest}"

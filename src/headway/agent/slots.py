@@ -86,7 +86,7 @@ class Slots:
         return self._content.file(digest)
 
     def gather(self, manifest: Manifest, fetch: Fetch, proceed: Callable[[], None]) -> None:
-        """Bring what the manifest names into the store.
+        """Bring what the manifest names to this disk, for ``prepare`` to link.
 
         Once this agent has seen all content of a build in the store, that is not looked for
         again, until a preparation fails. ``proceed`` is called before each file and may raise.
@@ -111,7 +111,6 @@ class Slots:
                     changes = manifests.differences(None, manifest)
                 if missing := self._content.missing(changes):
                     fetch(missing, save)
-                self._content.commit()
             except Unreachable:
                 self._content.commit()
                 raise
@@ -147,8 +146,7 @@ class Slots:
             self._listings.add(manifest)
             if hook is not None:
                 hook(path)
-            with durable.opened(path) as handle:
-                durable.sync_file_system(handle)
+            self._content.commit()
         age = 1 + max((slot.age for slot in self._memory.state.slots.values()), default=0)
         self._memory.keep_slot(name, Slot(build.id, build.commit, exact=hook is None, age=age))
         self._sound = build.id

@@ -60,6 +60,7 @@ def test_a_slot_equals_one_made_from_scratch(old: Tree, new: Tree, known: bool) 
             tree.align(slot, after, content, nothing)
         assert snapshot(slot) == expected(after, BY_DIGEST)
         assert tree.is_exact(slot, after)
+        content.commit()
         assert not list((slot.parent / "store" / "incoming").iterdir())
 
 

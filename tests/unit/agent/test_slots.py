@@ -5,18 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from headway.agent import durable
 from headway.agent.content import Content
-from headway.agent.slots import Slots
+from headway.agent.slots import Save, Slots
 from headway.agent.state import Memory, Slot
 from headway.agent.switch import hot, switch
 from headway.errors import Refused, StorageFailed
 from headway.model.build import Entry, Kind
-from tests.unit.agent.agent_shelf import Shelf, digest, files, snapshot
+from tests.unit.agent.agent_shelf import Shelf, digest, expected, files, snapshot
 
 
 class Bench:
@@ -121,6 +122,41 @@ def test_a_slot_is_dirty_while_it_is_changed(bench: Bench) -> None:
     again = Memory(bench.slots.app)
     assert again.state.slots["1"].build is None
     assert bench.slots.holding(build) is None
+
+
+def test_what_had_arrived_for_an_interrupted_preparation_is_not_fetched_again(bench: Bench) -> None:
+    build = bench.shelf.add(files(f="D", g="E"))
+    described, manifest = bench.shelf.describe("web", build)
+
+    def fetch(wanted: Mapping[str, int], save: Save) -> None:
+        bench.shelf.fetch("web", build, wanted, save)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    bench.slots.gather(manifest, fetch, quiet)
+    with pytest.raises(KeyboardInterrupt):
+        bench.slots.prepare(described, manifest, set(), None, interrupted)
+    bench.slots.gather(manifest, fetch, quiet)
+    assert sorted(bench.shelf.fetched) == sorted([digest("D"), digest("E")])
+    slot = bench.slots.prepare(described, manifest, set(), None, quiet)
+    assert snapshot(bench.slots.path(slot)) == expected(manifest, bench.shelf.texts)
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn", "unreadable"])
+def test_a_slot_whose_listings_are_damaged_is_looked_at_name_by_name(
+    bench: Bench, damage: str
+) -> None:
+    for text in "ABC":
+        bench.prepare(text)
+    for path in (bench.slots.app / "listings").glob("??/*"):
+        path.unlink()
+        if damage == "torn":
+            path.write_bytes(b"")
+        elif damage == "unreadable":
+            path.mkdir()
+    bench.slots.tidy(set(), quiet)
+    assert set(snapshot(bench.slots.path(bench.prepare("D")))) == {"f", "same"}
 
 
 def test_what_a_prepare_hook_made_is_gone_with_the_build(bench: Bench) -> None:
@@ -278,7 +314,7 @@ def test_the_slot_is_on_the_disk_before_it_counts(
 
     monkeypatch.setattr(durable, "sync_file_system", synced)
     bench.prepare("A")
-    assert seen == ["nothing", None], "once for the content, once for the dirty slot"
+    assert seen == [None], "once, while the slot is dirty"
 
 
 def test_current_that_is_not_ours_is_left_alone(bench: Bench) -> None:
