@@ -23,7 +23,7 @@ lint: setup
 	$(RUN) lint-imports --no-cache
 
 bench: setup
-	$(RUN) python -m benchmarks
+	$(UV) run --frozen --group bench python -m benchmarks
 
 servers: setup
 	@sh tests/servers.sh

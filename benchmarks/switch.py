@@ -19,6 +19,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks import peers, trees
 from headway.builds.publish import publish
@@ -74,7 +75,8 @@ class Contest:
     """The trees, one after another, and everybody who brings them onto the node."""
 
     def __init__(self, place: Path, files: int, changed: int, runs: int) -> None:
-        self._place, self._files, self._changed, self._runs = place, files, changed, runs
+        """A synthetic tree of so many files, or, for 0, one made of real packages."""
+        self._place, self.files, self._changed, self._runs = place, files, changed, runs
         self.trees = place / "trees"
         self.trees.mkdir()
         self.served = place / "served"
@@ -83,12 +85,15 @@ class Contest:
 
     def grow(self) -> None:
         """Make every tree."""
-        trees.grow(self._tree(0), self._files)
+        if self.files:
+            trees.grow(self._tree(0), self.files)
+        else:
+            trees.install(self._tree(0))
+        paths = trees.files(self._tree(0))
+        self.files = len(paths)
         for number in range(1, WARMING + self._runs):
-            paths = trees.successor(
-                self._tree(number - 1), self._tree(number), self._changed, self._files, number
-            )
-            self.changes.append(paths)
+            before, after = self._tree(number - 1), self._tree(number)
+            self.changes.append(trees.successor(before, after, paths, self._changed, number))
 
     def ours(self, url: str) -> dict[str, float]:
         """The agent, from a fresh node to the last build, and back to the one before."""
@@ -133,7 +138,7 @@ class Contest:
         """Every peer that is installed."""
         found: dict[str, dict[str, float]] = {}
 
-        def race(peer: peers.Archive | peers.Rsync | peers.OSTree) -> None:
+        def race(peer: peers.Archive | peers.Rsync | peers.OSTree | peers.Casync) -> None:
             results = [peer.take(self._tree(number)) for number in range(self._runs + 1)]
             seconds, sizes = zip(*results[1:], strict=True)
             found[peer.name] = {"seconds": _median(list(seconds)), "bytes": _median(list(sizes))}
@@ -142,6 +147,8 @@ class Contest:
             race(peers.Archive(self._room("tar"), self.served, url, lambda: _sent(url)))
         if shutil.which("ostree"):
             race(peers.OSTree(self._room("ostree"), self.served, url, lambda: _sent(url)))
+        if shutil.which("casync"):
+            race(peers.Casync(self._room("casync"), self.served, url, lambda: _sent(url)))
         if shutil.which("rsync"):
             with peers.rsync_daemon(self._place, self.trees) as port:
                 race(peers.Rsync("rsync", self._room("rsync"), port, False))
@@ -184,34 +191,45 @@ def _sent(url: str) -> int:
         return int(answer.read())
 
 
+def measure(place: Path | None, files: int, changed: int, runs: int, peers: bool) -> dict[str, Any]:
+    """All figures of one contest, in a directory beneath ``place`` that is removed afterwards."""
+    with tempfile.TemporaryDirectory(dir=place) as room:
+        contest = Contest(Path(room), files, changed, runs)
+        contest.grow()
+        with _served(contest.served) as url:
+            ours = contest.ours(url)
+            floor = contest.floor()
+            found = contest.theirs(url) if peers else {}
+    result: dict[str, Any] = {"files": contest.files, "changed": changed, **ours}
+    result |= {"floor_seconds": floor, "ratio_floor": round(ours["seconds"] / floor, 2)}
+    ratios = {name: round(peer["seconds"] / ours["seconds"], 2) for name, peer in found.items()}
+    result["ratio_best_peer"] = min(ratios.values(), default=0.0)
+    result["ratio_full_archive"] = ratios.get("tar+zstd", 0.0)
+    result["peers"] = found
+    return result
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000, help="files in the tree")
+    parser.add_argument("--real", action="store_true", help="a tree made of real packages")
     parser.add_argument("--changed", type=int, default=50, help="files that a build changes")
     parser.add_argument("--runs", type=int, default=3, help="how often each is measured")
     parser.add_argument("--place", type=Path, help="a directory on the disk to measure on")
     parser.add_argument("--no-peers", action="store_true", help="only the agent and the floor")
     parser.add_argument("--json", action="store_true", help="only one line of JSON")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.place) as place:
-        contest = Contest(Path(place), arguments.files, arguments.changed, arguments.runs)
-        contest.grow()
-        with _served(contest.served) as url:
-            ours = contest.ours(url)
-            floor = contest.floor()
-            found = {} if arguments.no_peers else contest.theirs(url)
-    result = {"files": arguments.files, "changed": arguments.changed, **ours}
-    result |= {"floor_seconds": floor, "ratio_floor": round(ours["seconds"] / floor, 2)}
-    ratios = {name: round(peer["seconds"] / ours["seconds"], 2) for name, peer in found.items()}
-    result["ratio_best_peer"] = min(ratios.values(), default=0.0)
-    result["ratio_full_archive"] = ratios.get("tar+zstd", 0.0)
+    files = 0 if arguments.real else arguments.files
+    result = measure(
+        arguments.place, files, arguments.changed, arguments.runs, not arguments.no_peers
+    )
     if not arguments.json:
-        print(f"{'agent':20} {ours['seconds']:9.3f} s {ours['bytes']:13,.0f} bytes")
-        print(f"{'floor':20} {floor:9.3f} s")
-        for name, peer in found.items():
+        print(f"{'agent':20} {result['seconds']:9.3f} s {result['bytes']:13,.0f} bytes")
+        print(f"{'floor':20} {result['floor_seconds']:9.3f} s")
+        for name, peer in result["peers"].items():
             print(f"{name:20} {peer['seconds']:9.3f} s {peer['bytes']:13,.0f} bytes")
-    print(json.dumps({**result, "peers": found}))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
