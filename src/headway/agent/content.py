@@ -53,7 +53,7 @@ class Content:
 
     def file(self, digest: str) -> Path | None:
         """Where this content lies, if it is here."""
-        path = self.path / _place(digest, Kind.FILE)
+        path = self.path / self._whereabouts(digest, Kind.FILE)
         return path if path.is_file() else None
 
     def add(self, digest: str, chunks: Iterator[bytes]) -> None:
@@ -63,9 +63,18 @@ class Content:
                 file.write(chunk)
         self._arrived.add((digest, Kind.FILE))
 
-    def commit(self) -> None:
-        """Sync the file system, then give everything that has arrived its name."""
+    @property
+    def waiting(self) -> int:
+        """How many contents have arrived and have no name yet."""
+        return len(self._arrived)
+
+    def sync(self) -> None:
+        """Write out everything on this file system: the content, and the links to it."""
         durable.sync_file_system(self._store)
+
+    def commit(self) -> None:
+        """Give everything that has arrived its name, once it is on the disk."""
+        self.sync()
         for digest, kind in sorted(self._arrived):
             place = _place(digest, kind)
             with contextlib.suppress(FileExistsError):
@@ -82,26 +91,42 @@ class Content:
                 os.unlink(name, dir_fd=incoming)
 
     def link(self, entry: Entry, name: str, directory: int) -> None:
-        """Make ``name`` in the open ``directory`` a link to the entry's content, replacing a file.
+        """Make ``name``, which must not exist, in the open ``directory`` a link to the content.
 
         A file system that allows no more links to one file gets a second copy of it.
         """
+        digest, kind = entry.digest, entry.kind
         try:
-            self._link(entry, name, directory)
+            self._link(self._whereabouts(digest, kind), name, directory)
+        except FileNotFoundError:
+            if kind is not Kind.EXECUTABLE:
+                raise
+            self._copy(digest, Kind.FILE, kind)
+            self._link(_arrival(digest, kind), name, directory)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            self._copy(digest, kind, kind)
+            self._link(_arrival(digest, kind), name, directory)
+
+    def relink(self, entry: Entry, name: str, directory: int) -> None:
+        """Put a link to the content in the place of the file ``name``, at once."""
+        spare = f"incoming/{entry.digest}.link"
+        try:
+            self.link(entry, spare, self._store)
         except FileExistsError:
-            spare = f"incoming/{entry.digest}.link"
             self._unlink(spare)
-            self._link(entry, spare, self._store)
-            os.rename(spare, name, src_dir_fd=self._store, dst_dir_fd=directory)
-            # A rename between two links of one file does nothing, and leaves both names.
-            self._unlink(spare)
+            self.link(entry, spare, self._store)
+        os.rename(spare, name, src_dir_fd=self._store, dst_dir_fd=directory)
+        # A rename between two links of one file does nothing, and leaves both names.
+        self._unlink(spare)
 
     def collect(self, proceed: Callable[[], None]) -> int:
-        """Remove, at an easy pace, what no slot links to any more; returns how many.
+        """Name what has arrived; remove, at an easy pace, what no slot links to; returns how many.
 
         ``proceed`` is called again and again and may raise.
         """
-        self.discard()
+        self.commit()
         removed = 0
         for shelf in self.path.glob("[0-9a-f][0-9a-f]"):
             proceed()
@@ -113,22 +138,7 @@ class Content:
                         time.sleep(0.05)
         return removed
 
-    def _link(self, entry: Entry, name: str, directory: int) -> None:
-        digest, kind = entry.digest, entry.kind
-        try:
-            self._link_to(self._whereabouts(digest, kind), name, directory)
-        except FileNotFoundError:
-            if kind is not Kind.EXECUTABLE:
-                raise
-            self._copy(digest, Kind.FILE, kind)
-            self._link_to(_arrival(digest, kind), name, directory)
-        except OSError as error:
-            if error.errno != errno.EMLINK:
-                raise
-            self._copy(digest, kind, kind)
-            self._link_to(_arrival(digest, kind), name, directory)
-
-    def _link_to(self, source: str, name: str, directory: int) -> None:
+    def _link(self, source: str, name: str, directory: int) -> None:
         os.link(source, name, src_dir_fd=self._store, dst_dir_fd=directory, follow_symlinks=False)
 
     def _whereabouts(self, digest: str, kind: Kind) -> str:

@@ -23,6 +23,9 @@ _LEAST = 3
 _KEPT_EVERY = 256 * 1024 * 1024
 """After so many bytes what has arrived is made durable, and is not fetched again."""
 
+_FEW = 1000
+"""So many contents may wait for their names until the deploy is over."""
+
 Save = Callable[[str, int, Iterator[bytes]], None]
 Fetch = Callable[[Mapping[str, int], Save], None]
 """Called with the missing digests and their sizes, and with what saves each."""
@@ -111,6 +114,8 @@ class Slots:
                     changes = manifests.differences(None, manifest)
                 if missing := self._content.missing(changes):
                     fetch(missing, save)
+                if self._content.waiting > _FEW:
+                    self._content.commit()
             except Unreachable:
                 self._content.commit()
                 raise
@@ -146,7 +151,7 @@ class Slots:
             self._listings.add(manifest)
             if hook is not None:
                 hook(path)
-            self._content.commit()
+            self._content.sync()
         age = 1 + max((slot.age for slot in self._memory.state.slots.values()), default=0)
         self._memory.keep_slot(name, Slot(build.id, build.commit, exact=hook is None, age=age))
         self._sound = build.id

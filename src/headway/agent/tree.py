@@ -36,10 +36,15 @@ def apply(
             proceed()
             parent, _, name = path.rpartition("/")
             _remove(name, tree.directory(parent), before.kind is Kind.DIRECTORY)
-        for path, _, after in changes:
-            if after is not None:
-                proceed()
-                _place(after, tree.directory(path.rpartition("/")[0]), content)
+        for path, before, after in changes:
+            if after is None:
+                continue
+            proceed()
+            directory = tree.directory(path.rpartition("/")[0])
+            if before is not None and before.kind in MODES and after.kind in MODES:
+                content.relink(after, after.name, directory)
+            else:
+                _place(after, directory, content)
 
 
 def align(slot: Path, new: Manifest, content: Content, proceed: Callable[[], None]) -> None:

@@ -158,8 +158,9 @@ def test_linking_twice_leaves_no_spare_name() -> None:
         entry = manifest(files(f="one")).find("f")
         assert entry is not None
         handle = os.open(slot, os.O_RDONLY)
+        content.link(entry, "f", handle)
         for _ in range(2):
-            content.link(entry, "f", handle)
+            content.relink(entry, "f", handle)
         os.close(handle)
         assert not list((slot.parent / "store" / "incoming").iterdir())
 
