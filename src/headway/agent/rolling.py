@@ -6,6 +6,7 @@ An app without instances is one instance without a name, and is drained before t
 """
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import structs
@@ -58,7 +59,8 @@ class Rolling:
         env = {**environment, **one.variables}
         show(Activity.RESTARTING)
         self._out.add(name)
-        for leave in (lambda: self._run("drain", one.app.drain, env), lambda: _close(one.gate)):
+        drain = partial(self._run, "drain", one.app.drain, env)
+        for leave in (drain, partial(_close, one.gate)):
             try:
                 stayed = leave()
             except HookFailed as error:

@@ -32,7 +32,7 @@ async def repack_app(plane: ControlPlane, app: str, request: RepackRequest, by: 
         done = await asyncio.to_thread(repack, plane.storage, app, ids, request.most)
     if done.after < done.before:
         why = f"{by} merges {done.before} packs of {app} into one"
-        await _record(plane, app, by, "repack", why)
+        await record(plane, app, by, "repack", why)
     return done
 
 
@@ -57,7 +57,7 @@ async def collect_app(plane: ControlPlane, app: str, request: CollectRequest, by
         done = await asyncio.to_thread(collect, plane.storage, app, kept, before, request.dry)
     if done.bytes and not request.dry:
         why = f"{by} removes {len(done.builds)} builds and {done.packs} packs of {app}"
-        await _record(plane, app, by, "gc", why)
+        await record(plane, app, by, "gc", why)
     return done
 
 
@@ -98,7 +98,8 @@ async def _needed(
     return await plane.database.read(read)
 
 
-async def _record(plane: ControlPlane, app: str, by: str, kind: str, why: str) -> None:
+async def record(plane: ControlPlane, app: str, by: str, kind: str, why: str) -> None:
+    """Say in the journal what was done about an app's artifacts, or why not."""
     now = plane.clock()
     await plane.database.write(
         lambda c: journal.append(c, at=now, app=app, actor=by, kind=kind, why=why)
