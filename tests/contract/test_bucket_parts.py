@@ -87,7 +87,7 @@ def test_a_large_object_comes_in_parts_and_only_once(
     assert len(sent.sizes) == 11, "it was there, and needed no second upload"
     with pytest.raises(Refused):
         store.write("large", [content[:-1]])
-    store.write("just one", [content[: buckets.PART_BYTES]])
+    store.write("just-one", [content[: buckets.PART_BYTES]])
     assert len(sent.sizes) == 11
     assert sent.unfinished() == []
 
