@@ -72,6 +72,8 @@ class Verify(Struct, frozen=True, forbid_unknown_fields=True):
     """How long all of this may take before the node goes back to the build before."""
     interval: Period = 0.5
     """How long to wait between two requests."""
+    log: Path | None = None
+    """The app's log: its last lines are reported when the app does not become healthy."""
 
 
 class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,9 +194,11 @@ def _is_shared(how: Restart | Traffic | None) -> bool:
 
 
 def _absolute(app: AppSettings, here: Path) -> AppSettings:
-    restart, traffic = app.restart, app.traffic
+    restart, traffic, verify = app.restart, app.traffic, app.verify
     if isinstance(restart, SignalRestart):
         restart = structs.replace(restart, pidfile=here / restart.pidfile)
     if isinstance(traffic, FileTraffic):
         traffic = structs.replace(traffic, path=here / traffic.path)
-    return structs.replace(app, restart=restart, traffic=traffic)
+    if verify is not None and verify.log is not None:
+        verify = structs.replace(verify, log=here / verify.log)
+    return structs.replace(app, restart=restart, traffic=traffic, verify=verify)

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from headway.agent import probe
 from headway.agent.config import AppSettings, Hook
+from headway.agent.evidence import evidence
 from headway.agent.lifecycle import Hooks
 from headway.agent.log import log
 from headway.agent.restart import restart
@@ -70,7 +71,7 @@ class Rolling:
             if stayed:
                 log.warning("restarting without waiting longer", extra={"why": stayed} | one.told)
         begin()
-        restart(one.app.restart, self._hooks, env)
+        said = restart(one.app.restart, self._hooks, env)
         show(Activity.VERIFYING)
         if one.app.verify is not None:
             values = {
@@ -78,7 +79,10 @@ class Rolling:
                 "commit": environment["HEADWAY_COMMIT"],
                 "tree": environment["HEADWAY_TREE"],
             }
-            probe.verify(one.app.verify, values)
+            try:
+                probe.verify(one.app.verify, values)
+            except HookFailed as error:
+                raise HookFailed(error.sentence, evidence(one.app, self._hooks, said)) from None
         if one.gate is not None:
             one.gate.open()
         self._run("undrain", one.app.undrain, env)
