@@ -168,7 +168,7 @@ def test_connections_that_are_kept_for_ever_end_at_the_deadline(
         idle = socket.create_connection((NODE, node.ports["1"]))
     with idle:
         node.bring(after, before)
-    assert "1 connections to port" in node.log()
+    assert "1 connection to port" in node.log()
 
 
 def test_an_agent_killed_while_draining_leaves_nothing_refused(
@@ -202,7 +202,7 @@ def test_what_stands_stays_and_what_comes_is_refused(
         with standing, server.accept()[0] as inside:
             assert connections(port) == 1
             for _ in range(2):
-                assert f"1 connections to port {port} were still open" in firewall.close()
+                assert f"1 connection to port {port} still open" in firewall.close()
             with client_side(network), pytest.raises(ConnectionRefusedError):
                 socket.create_connection((address, port), timeout=10)
             with socket.create_connection((loopback, port), timeout=10):

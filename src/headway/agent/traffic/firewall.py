@@ -15,6 +15,7 @@ from headway.agent.strategies import FirewallTool
 from headway.agent.traffic.iptables import Iptables
 from headway.agent.traffic.nftables import Nftables
 from headway.agent.traffic.patience import wait
+from headway.core.words import count
 from headway.errors import HookFailed
 
 _OPEN = {"01", "03", "08"}
@@ -45,10 +46,8 @@ class Firewall:
         refusal(self._tool).refuse(self._port)
         if wait(lambda: connections(self._port) == 0, self._deadline):
             return ""
-        return (
-            f"{connections(self._port)} connections to port {self._port} "
-            f"were still open after {self._deadline:g} s"
-        )
+        open_still = count(connections(self._port), "connection")
+        return f"{open_still} to port {self._port} still open after {self._deadline:g} s"
 
     def open(self) -> None:
         """See ``Door``."""
