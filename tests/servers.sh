@@ -3,7 +3,7 @@
 # Needs root on Debian or Ubuntu; elsewhere install what is named below by hand.
 set -eu
 
-PACKAGES="chromium strace e2fsprogs xfsprogs rsync ostree casync curl zstd haproxy nftables iproute2 systemd"
+PACKAGES="chromium strace e2fsprogs xfsprogs rsync ostree casync curl zstd haproxy nftables iptables iproute2 systemd"
 
 missing=""
 for package in $PACKAGES; do

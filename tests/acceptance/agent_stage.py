@@ -129,6 +129,7 @@ class ControlPlane:
             target=target,
             fractions={"production": fraction},
             attempt=attempt,
+            retry={"production": 1.0},
             prepare=True,
             issued_at=0.0,
             by="tests",

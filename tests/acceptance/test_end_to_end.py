@@ -104,7 +104,7 @@ exit 3
     rollout = fleet.deploy(fleet.publish(release="2"))
     fleet.wait("the pause", lambda: fleet.view(rollout).rollout.phase is Phase.PAUSED)
     view = fleet.view(rollout)
-    assert "1 of 1 nodes" in view.rollout.why
+    assert "1 of 1 node of" in view.rollout.why
     assert "n1" in view.rollout.why
     assert fleet.tree("n1") == {"release": "1"}
     status = fleet.state_of("n1")

@@ -137,7 +137,7 @@ def test_what_does_not_finish_is_not_waited_for_forever(
                 address = ("127.0.0.1", balancer.port)
                 client = stack.enter_context(socket.create_connection(address))
                 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            until(lambda: "requests to web/web-1 were not finished after 0.3 s" in door.close())
+            until(lambda: "to web/web-1 not finished after 0.3 s" in door.close())
     finally:
         os.kill(worker, signal.SIGCONT)
     until(lambda: door.close() == "")

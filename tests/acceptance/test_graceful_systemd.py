@@ -196,12 +196,13 @@ def test_a_unit_that_fails_is_told_with_its_last_lines(systemd: Systemd, node: I
 
 @pytest.fixture
 def restarting(
-    systemd: Systemd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[SystemdRestart], None]:
+    systemd: Systemd, tmp_path: Path, program: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[SystemdRestart], str]:
     """Restart from here, by a ``systemctl`` that is the real one in there."""
     own = tmp_path / "bin"
     own.mkdir()
-    command = " ".join((*systemd.enter, "systemctl"))
+    # By its whole path: where TMPDIR is seen in there too, the search would find ours again.
+    command = " ".join((*systemd.enter, program("systemctl")))
     (own / "systemctl").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     (own / "systemctl").chmod(0o755)
     monkeypatch.setattr("headway.agent.lifecycle.PATH", f"{own}:/usr/bin:/bin")
@@ -211,7 +212,7 @@ def restarting(
 
 
 def test_what_never_becomes_active_is_told(
-    systemd: Systemd, restarting: Callable[[SystemdRestart], None]
+    systemd: Systemd, restarting: Callable[[SystemdRestart], str]
 ) -> None:
     systemd.unit("short.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n")
     systemd.unit("stuck.service", "[Service]\nType=notify\nExecStart=/bin/sleep 600\n")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import boto3
 
+PART_BYTES = 64 * 1024
+"""The least size of a part that moto is told to take; S3 takes none below 5 MiB."""
 ACCESS, SECRET = "headway-access", "headway-secret"
 BUCKET = "artifacts"
 
@@ -38,7 +40,9 @@ def rclone(room: Path) -> Iterator[str]:
 def _served(argv: list[str], room: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(room)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(room)} | {
+        "S3_UPLOAD_PART_MIN_SIZE": str(PART_BYTES)
+    }
     with (room / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [part.format(port=port) for part in argv],

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tests.faults.disks import obstacle
+from tests.faults.disks import apart, obstacle
 from tests.faults.labs import CallLab, PowerLab
 
 
@@ -44,18 +45,18 @@ def call_lab(program: Callable[[str], str], _call_labs: Callable[[str], CallLab]
 @pytest.fixture
 def power_lab(tmp_path: Path, program: Callable[[str], str]) -> Iterator[Callable[[str], PowerLab]]:
     """Makes a place where the power can be cut, on a kind of file system; needs root."""
-    made: list[PowerLab] = []
+    with ExitStack() as made:
 
-    def make(kind: str) -> PowerLab:
-        program(f"mkfs.{kind}")
-        if reason := obstacle(tmp_path):
-            _cannot(reason)
-        made.append(PowerLab(tmp_path / "lab", kind))
-        return made[-1]
+        def make(kind: str) -> PowerLab:
+            program(f"mkfs.{kind}")
+            if os.geteuid() != 0:
+                _cannot("mounting needs root")
+            made.enter_context(apart())
+            if reason := obstacle(tmp_path):
+                _cannot(reason)
+            return made.enter_context(closing(PowerLab(tmp_path / "lab", kind)))
 
-    yield make
-    for lab in made:
-        lab.close()
+        yield make
 
 
 def _cannot(reason: str) -> None:

@@ -114,5 +114,7 @@ class PowerLab:
         return "reported" if outcome.running else "failed"
 
     def close(self) -> None:
-        self.driver.close()
-        self.disk.stop()
+        try:
+            self.driver.close()
+        finally:
+            self.disk.stop()

@@ -17,7 +17,18 @@ from headway.model.plan import AppConfig
         ("name = 3", "Expected `str`"),
         ("name = ", "not valid TOML"),
         ("", "missing required field `name`"),
-        ('name = "web"\n[[plans.default]]\ntier = "x"\nconcurrency = "many"', "concurrency"),
+        (
+            'name = "web"\n[[plans.fast]]\ntier = "x"\n'
+            '[[plans.slow]]\ntier = "x"\n[[plans.slow]]\ntier = "x"\nconcurrency = "many"',
+            " in plans.slow, entry 2, concurrency",
+        ),
+        (
+            'name = "web"\n[[plans.slow]]\ntier = "x"\n[[plans.slow]]\nteir = "x"',
+            'unknown key "teir" in plans.slow, entry 2; did you mean "tier"?',
+        ),
+        ('name = "web"\n[[plans."A B"]]\ntier = "x"', " in plans, for a name"),
+        ('name = "web"\nplans = 3', "Expected `object`, got `int` in plans"),
+        ('name = "web"\n[[metrics]]\nname = 1', " in metrics, entry 1, name"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text: str, sentence: str) -> None:

@@ -5,7 +5,8 @@
       └─► undrain                                          it failed here, and is remembered
 
 Before the first step and before the way back the intention is written down, so that an agent
-that is killed anywhere finds at its next start which of the two ways to finish.
+that is killed anywhere finds at its next start which of the two ways to finish. The instances of an
+app that has several are drained and undrained one by one, each around its own restart.
 """
 
 from collections.abc import Callable
@@ -62,7 +63,8 @@ class Activator:
                 extra={"build": activation.build, "returning": activation.returning} | self._tag,
             )
             # All but the one that was being restarted can serve; it goes on from there.
-            self._rolling.release(set(self._rolling.names) - set(activation.begun[-1:]))
+            others = set(self._rolling.names) - set(activation.begun[-1:])
+            self._rolling.release(others, self._environment(activation.slot))
             if activation.returning and activation.back is not None:
                 self._return(activation, activation.back)
             elif self._slots.hot() == activation.slot:
@@ -152,7 +154,7 @@ class Activator:
         names = self._rolling.names
         begun = [name for name in names if name in activation.begun or len(names) == 1]
         # What is out of traffic comes back before more is taken out: first what was not moved.
-        self._rolling.release(set(names) - set(begun))
+        self._rolling.release(set(names) - set(begun), environment)
         wrong = []
         while begun:
             self._memory.keep(activation=structs.replace(activation, begun=tuple(begun)))
@@ -161,7 +163,7 @@ class Activator:
                 self._rolling.move(name, environment, anyway=True)
             except HookFailed as second:
                 wrong.append(second.sentence)
-                self._rolling.release({name})
+                self._rolling.release({name}, environment)
         error = self._memory.state.error
         if wrong:
             error = f"{error}; and after flipping back: {'; '.join(wrong)}"
@@ -186,7 +188,7 @@ class Activator:
         hot = self._slots.hot()
         if hot is None:
             return
-        wrong = self._rolling.release(set(self._rolling.names))
+        wrong = self._rolling.release(self._rolling.names, self._environment(hot))
         try:
             self._run("undrain", hot)
         except HookFailed as error:
@@ -196,8 +198,9 @@ class Activator:
             self._memory.keep(error=wrong)
 
     def _run(self, name: str, slot: str) -> None:
+        """Run a hook for the whole app; one that has instances runs it for each of them."""
         hook = self._app.drain if name == "drain" else self._app.undrain
-        if hook is not None:
+        if hook is not None and not self._app.instances:
             self._hooks.run(name, hook, self._environment(slot))
 
     @property

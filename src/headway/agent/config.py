@@ -72,6 +72,8 @@ class Verify(Struct, frozen=True, forbid_unknown_fields=True):
     """How long all of this may take before the node goes back to the build before."""
     interval: Period = 0.5
     """How long to wait between two requests."""
+    log: Path | None = None
+    """The app's log: its last lines are reported when the app does not become healthy."""
 
 
 class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,9 +104,11 @@ class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
     traffic: Traffic | None = None
     """How the app, or each instance of it, is taken out of traffic for its restart."""
     drain: Hook | None = None
-    """Run once before the flip, to take the app out of traffic."""
+    """Run to take the app out of traffic: once before the flip, or, where there are instances,
+    for each of them before its restart, with HEADWAY_INSTANCE and HEADWAY_PORT set."""
     undrain: Hook | None = None
-    """Run once after the restart, and when the agent starts, to bring the app back."""
+    """Run to bring it back: once after the restart, or for each instance once it is healthy; and
+    when the agent starts. It must do no harm when nothing is drained."""
     metrics: Metrics | None = None
     """Where the app's metrics are read for the guard."""
 
@@ -162,7 +166,7 @@ def _contradiction(app: AppSettings) -> str:
     if twice := next((name for name in names if names.count(name) > 1), None):
         return f"has the instance {twice!r} twice in [[apps.instances]]"
     ported = bool(names) and all(instance.port for instance in app.instances)
-    for section in ("restart", "verify", "traffic"):
+    for section in ("restart", "verify", "traffic", "drain", "undrain"):
         said = " ".join(texts(getattr(app, section)))
         if "{port}" in said and not ported:
             return f"says {{port}} in [apps.{section}]: give every [[apps.instances]] a port"
@@ -190,9 +194,11 @@ def _is_shared(how: Restart | Traffic | None) -> bool:
 
 
 def _absolute(app: AppSettings, here: Path) -> AppSettings:
-    restart, traffic = app.restart, app.traffic
+    restart, traffic, verify = app.restart, app.traffic, app.verify
     if isinstance(restart, SignalRestart):
         restart = structs.replace(restart, pidfile=here / restart.pidfile)
     if isinstance(traffic, FileTraffic):
         traffic = structs.replace(traffic, path=here / traffic.path)
-    return structs.replace(app, restart=restart, traffic=traffic)
+    if verify is not None and verify.log is not None:
+        verify = structs.replace(verify, log=here / verify.log)
+    return structs.replace(app, restart=restart, traffic=traffic, verify=verify)

@@ -50,13 +50,14 @@ def verify(
     healthy_since: float | None = None
     wrong = ""
     while True:
-        asked = time.monotonic()
-        wrong = _wrong(how, expected, max(0.1, min(_PATIENCE, deadline - asked)))
+        left = deadline - time.monotonic()
+        wrong = _wrong(how, expected, max(0.1, min(_PATIENCE, left)))
+        now = time.monotonic()
         if wrong:
             healthy_since = None
         elif healthy_since is None:
-            healthy_since = asked
-        now = time.monotonic()
+            # Not since it was asked: an answer that is slow in coming is no time in health.
+            healthy_since = now
         if healthy_since is not None and now - healthy_since >= how.minimum_healthy:
             return
         if now + how.interval > deadline:

@@ -15,14 +15,18 @@ _LOOK_EVERY = 0.1
 _LAST_LINES = "20"
 
 
-def restart(how: Restart, hooks: Hooks, environment: Mapping[str, str]) -> None:
-    """Restart; returns when as much as the strategy can tell has been done. Raises HookFailed."""
+def restart(how: Restart, hooks: Hooks, environment: Mapping[str, str]) -> str:
+    """Restart; returns when as much as the strategy can tell has been done, with what was said.
+
+    Raises HookFailed.
+    """
     if isinstance(how, SignalRestart):
         _signal(how.pidfile, how.signal)
     elif isinstance(how, CommandRestart):
-        hooks.run("restart", how, environment)
+        return hooks.run("restart", how, environment)
     elif isinstance(how, SystemdRestart):
         _systemd(how, hooks, environment)
+    return ""
 
 
 def _signal(pidfile: Path, name: str) -> None:
@@ -60,10 +64,10 @@ def _systemd(how: SystemdRestart, hooks: Hooks, environment: Mapping[str, str]) 
                 raise HookFailed(f"the unit {how.unit} is {state or 'unknown'}, not active")
             time.sleep(_LOOK_EVERY)
     except HookFailed as error:
-        raise HookFailed(error.sentence, error.output + _status(how.unit, hooks)) from None
+        raise HookFailed(error.sentence, error.output + status(how.unit, hooks)) from None
 
 
-def _status(unit: str, hooks: Hooks) -> str:
+def status(unit: str, hooks: Hooks) -> str:
     """What systemd and the journal have to say about the unit; systemctl fails when it failed."""
     words = ("systemctl", "--no-pager", "--full", "--lines", _LAST_LINES, "status", "--", unit)
     try:

@@ -14,6 +14,7 @@ Url = Annotated[str, Meta(pattern=r"\Ahttps?://[^\s/]+")]
 Argv = Annotated[tuple[str, ...], Meta(min_length=1)]
 Period = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+FirewallTool = Literal["nftables", "iptables"]
 SignalName = Annotated[str, Meta(pattern=r"\ASIG[A-Z0-9]+\Z")]
 
 _Filled = TypeVar("_Filled")
@@ -90,13 +91,15 @@ class HaproxyTraffic(
 class FirewallTraffic(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="by", tag="firewall"
 ):
-    """Refuse new connections to the port with nftables; those that stand may finish.
+    """Have the kernel refuse new connections to the port; those that stand may finish.
 
     Connections over the loopback interface are let through, for health checks.
     """
 
     port: Port | None = None
     """The port; without it, that of the instance."""
+    tool: FirewallTool | None = None
+    """Whose rule refuses them; without it, nftables where it is installed, else iptables."""
     deadline: Seconds = 30.0
     """How long connections may take to finish; those that a client keeps open never do."""
 

@@ -10,7 +10,8 @@ from headway import settings
 from headway.cli.call import Call, asking
 from headway.cli.remote import connect
 from headway.cli.screen import answer, facts, lines, table
-from headway.cli.wording import count, duration, short
+from headway.cli.wording import duration, short
+from headway.core.words import count
 from headway.model.plan import AppConfig, Metric, Step
 from headway.model.views import AppView
 

@@ -14,8 +14,9 @@ from headway.builds.publish import publish as publish_tree
 from headway.cli.call import Call, asking, at_most
 from headway.cli.remote import connect, credentials_of
 from headway.cli.screen import answer, facts, progress, table
-from headway.cli.wording import ago, clock, count, short, size
+from headway.cli.wording import ago, clock, short, size
 from headway.client.api import Client
+from headway.core.words import count
 from headway.model.build import Build
 from headway.model.views import CollectRequest, RepackRequest
 from headway.signing import Signer

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from headway.cli.screen import facts, line, said
 from headway.cli.wording import ago, duration, short
+from headway.core.words import in_phase
 from headway.model.plan import Gate, Step
 from headway.model.rollout import LIVE, NodeState, Phase, Rollout
 from headway.model.verdict import Outcome, Verdict
@@ -63,7 +64,8 @@ def picture(view: RolloutView, now: float) -> Group:
 def headline(view: RolloutView) -> str:
     """Where the rollout stands, as one line for a log."""
     rollout = view.rollout
-    return f"{rollout.app} {short(rollout.target)}: {_step(rollout)}{rollout.phase}: {rollout.why}"
+    told = in_phase(rollout.phase, rollout.why)
+    return f"{rollout.app} {short(rollout.target)}: {_step(rollout)}{told}"
 
 
 def countdown(rollout: Rollout, now: float) -> str:

@@ -11,8 +11,9 @@ from headway.cli.picture import headline, picture
 from headway.cli.screen import console, note, said, show
 from headway.cli.wording import duration
 from headway.client.api import Client
+from headway.core.words import in_phase
 from headway.errors import RolloutFailed, Unreachable
-from headway.model.rollout import LIVE
+from headway.model.rollout import LIVE, Phase, Rollout
 from headway.model.views import RolloutView
 
 LOOK_EVERY_SECONDS = 1.0
@@ -50,8 +51,8 @@ def _until_ended(
     while view.rollout.phase in LIVE:
         if timeout is not None and time.monotonic() - began > timeout:
             raise RolloutFailed(
-                f"still {view.rollout.phase} after {duration(timeout)}: {view.rollout.why}; "
-                f"the rollout goes on, `headway rollout status {view.rollout.id}` shows it"
+                f"after {duration(timeout)} the rollout is still "
+                f"{in_phase(view.rollout.phase, view.rollout.why)}; {_ahead(view.rollout)}"
             )
         time.sleep(LOOK_EVERY_SECONDS)
         try:
@@ -63,6 +64,13 @@ def _until_ended(
             trouble = error.sentence
         display(view, trouble)
     return view
+
+
+def _ahead(rollout: Rollout) -> str:
+    look = f"`headway rollout status {rollout.id}`"
+    if rollout.phase is Phase.PAUSED:
+        return f"nothing moves until somebody acts, {look} shows what can be done"
+    return f"it goes on, {look} shows it"
 
 
 def _changes(tell: Callable[[RolloutView], None], gist: Callable[[RolloutView], object]) -> Display:

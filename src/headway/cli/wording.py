@@ -73,10 +73,5 @@ def size(amount: int) -> str:
     return f"{value:,.0f} TB"
 
 
-def count(amount: int, thing: str) -> str:
-    """``1 node``, ``2 nodes``."""
-    return f"{amount:,} {thing}" if amount == 1 else f"{amount:,} {thing}s"
-
-
 def _two(large: int, unit: str, small: int, smaller: str) -> str:
     return f"{large} {unit} {small} {smaller}" if small else f"{large} {unit}"

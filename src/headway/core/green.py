@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from headway.core import plan as plans
+from headway.core import words
 from headway.core.plan import title
 from headway.core.wave import within
 from headway.model.hold import Hold
@@ -74,7 +75,7 @@ def held_by(app: str, tiers: set[str], holds: tuple[Hold, ...]) -> str:
     blocked = {app, *(f"{app}/{tier}" for tier in tiers)}
     for hold in holds:
         if hold.on in blocked:
-            return f"{hold.on} is held by {hold.by}: {hold.reason}"
+            return words.held(hold)
     return ""
 
 
@@ -106,8 +107,8 @@ def _failed_nodes(state: Rollout, step: Step, told: list[NodeView], size: int) -
     tolerated = max([share(step.max_failed, size), *waived])
     if len(failed) <= tolerated:
         return []
-    sentence = f"{len(failed)} of {size} nodes of {title(step)} failed: {_describe(failed)}"
-    return [_Objection(f"nodes:{len(failed)}", sentence)]
+    sentence = f"{len(failed)} of {words.count(size, 'node')} of {title(step)} failed: "
+    return [_Objection(f"nodes:{len(failed)}", sentence + _describe(failed))]
 
 
 def _late_nodes(state: Rollout, step: Step, late: list[NodeView], now: float) -> list[_Objection]:

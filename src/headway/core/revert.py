@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from headway.core import wave
+from headway.core import wave, words
 from headway.core.signalling import everywhere, signalled
 from headway.errors import Refused
 from headway.model.hold import Hold, Scope
@@ -12,7 +12,7 @@ from headway.model.rollout import Decision, FleetView, NodeState, Phase, PlaceHo
 def begin(state: Rollout, by: str, reason: str, now: float) -> Decision:
     """Turn round: at once, or by the app's own concurrency for reverts. Raises Refused."""
     if state.phase is Phase.REVERTING:
-        return Decision(state, why=f"already {state.why}")
+        return Decision(state, why=f"already {words.in_phase(state.phase, state.why)}")
     if state.base is None:
         raise Refused(f"{state.app} has no earlier build to go back to; pause or abort instead")
     why = f"reverting to {state.base[:12]}, by {by}: {reason}"

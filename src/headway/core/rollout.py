@@ -20,11 +20,11 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from headway.core import plan as plans
-from headway.core import revert, wave
+from headway.core import revert, wave, words
 from headway.core.green import Findings, examine, held_by
 from headway.core.plan import title
 from headway.core.signalling import everywhere, left_behind, signalled
-from headway.errors import Refused
+from headway.errors import NotFound, Refused
 from headway.model.hold import Hold
 from headway.model.names import BuildId
 from headway.model.plan import AppConfig, Gate
@@ -118,11 +118,11 @@ def start(
     """Begin a rollout. ``epoch`` is the highest that the app has used so far.
 
     ``predecessor`` is a rollout that ended unfinished (aborted or superseded): its nodes keep
-    its build until a step reaches them. Raises Refused.
+    its build until a step reaches them. Raises Refused, and NotFound for a plan that is none.
     """
     plan = app.plans.get(plan_name)
     if plan is None:
-        raise Refused(f'{app.name} has no plan "{plan_name}"; it has {", ".join(app.plans)}')
+        raise NotFound(f'{app.name} has no plan "{plan_name}"; it has {", ".join(app.plans)}')
     plans.check(plan_name, plan)
     plans.covers(plan, fleet)
     layer = left_behind(predecessor)
@@ -310,7 +310,7 @@ def _smoke_tested(state: Rollout, event: SmokeTested) -> Decision:
 
 def _pause(state: Rollout, why: str, objections: tuple[str, ...], now: float) -> Decision:
     if state.phase is Phase.PAUSED:
-        return Decision(state, why=f"already {state.why}")
+        return Decision(state, why=f"already {words.in_phase(state.phase, state.why)}")
     paused = structs.replace(
         state,
         phase=Phase.PAUSED,
@@ -351,7 +351,7 @@ def _retry(state: Rollout, event: Retry, now: float) -> Decision:
     if goes_on or state.phase in (Phase.SOAKING, Phase.WAITING):
         changes = {"phase": Phase.ROLLING, "since": now, "objections": (), "resume_to": None}
     elif state.phase is Phase.PAUSED:
-        why += f"; still {state.why}"
+        why += f"; still {words.in_phase(state.phase, state.why)}"
     ahead = {step.tier: 1.0 for step in state.plan[state.step :]}
     in_turn = ahead | {state.plan[state.step].tier: 0.0}
     again = structs.replace(
@@ -402,7 +402,8 @@ def _not_allowed(state: Rollout, event: Event) -> str:
     step = title(state.plan[state.step])
     match state.phase:
         case Phase.PAUSED:
-            return f"cannot {asked}: the rollout is {state.why}; resume it first"
+            told = words.in_phase(state.phase, state.why)
+            return f"cannot {asked}: the rollout is {told}; resume it first"
         case Phase.ROLLING | Phase.SOAKING:
             return f"cannot {asked}: {step} is still {state.phase}"
         case Phase.WAITING:

@@ -1,30 +1,56 @@
 """What an operator configures."""
 
 from pathlib import Path
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from headway.errors import InvalidInput
+from headway.model.views import CollectRequest, RepackRequest
+
+Hour = Annotated[int, Meta(ge=0, le=23)]
+
+
+class UpkeepSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """When every app's packs are merged, and what nothing needs any more is removed.
+
+    What a node, a signal, a pin or the revert window needs always stays.
+    """
+
+    hours: Annotated[tuple[Hour, ...], Meta(min_length=1)] = (3,)
+    """The hours of the day, in UTC, at which a round begins: 3 is three o'clock."""
+    packs: Annotated[int, Meta(ge=1)] = RepackRequest().most
+    """How many packs a fresh node may have to read for the newest build before they are merged."""
+    keep: Annotated[int, Meta(ge=1, le=1000)] = CollectRequest().keep
+    """How many of the newest builds stay in any case."""
+    days: Annotated[float, Meta(ge=1)] = CollectRequest().days
+    """Builds of so many days stay in any case."""
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The server's configuration file; only ``data`` is needed.
+    """The server's configuration file.
 
-    ``listen`` is an address and port; port 0 takes a free one. ``data`` is the directory that
-    everything lies in. Without ``release_key`` and ``build_trust`` the keys in ``data/keys``
-    are used, and made at the first start. ``signal_trust`` are further public keys whose
-    signals in the store count, for example the last release key. ``artifacts`` is where builds
-    are published, a directory or ``s3://BUCKET/PREFIX``; without it, ``data/artifacts``. ``log``
-    is ``debug``, ``info`` or ``warning``.
+    Without ``release_key`` and ``build_trust`` the keys in ``data/keys`` are used, and made at
+    the first start.
     """
 
     data: Path
+    """The directory that everything lies in; all that is needed."""
     listen: str = "127.0.0.1:8700"
+    """An address and port; port 0 takes a free one."""
     release_key: Path | None = None
+    """The private key that signs signals and records; without it, ``data/keys/release.key``."""
     build_trust: tuple[Path, ...] = ()
+    """The public keys that builds may be signed with; without them, ``data/keys/build.key.pub``."""
     signal_trust: tuple[Path, ...] = ()
+    """Further public keys whose signals in the store count, for example the last release key."""
     log: str = "info"
+    """``debug``, ``info`` or ``warning``."""
     artifacts: str | None = None
+    """Where builds are published, a directory or ``s3://BUCKET/PREFIX``; without it,
+    ``data/artifacts``."""
+    upkeep: UpkeepSettings | None = None
+    """When to tidy up by itself; without this table, only when told (``headway build gc``)."""
 
     def address(self) -> tuple[str, int]:
         """Host and port. Raises InvalidInput."""

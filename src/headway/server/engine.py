@@ -55,6 +55,9 @@ from headway.server.situation import Situation, look, under_way
 PACE_SECONDS = 0.1
 """The shortest time between two observations; a report is noticed within it."""
 
+ACTIONS = ("advance", "pause", "resume", "revert", "abort", "retry")
+"""What a person may do to a rollout."""
+
 NO_REASON = "no reason given"
 
 IDLE_SECONDS = 1.0
@@ -197,8 +200,10 @@ class Engine:
 
     async def act(self, rollout: str, action: str, request: ActionRequest, by: str) -> None:
         """Let a person act on a rollout. Raises NotFound, Refused or StaleView."""
-        async with self._lock((await self._get(rollout)).app):
-            state = await self._get(rollout)
+        if action not in ACTIONS:
+            raise NotFound(f"there is no action {action[:80]}; there are {', '.join(ACTIONS)}")
+        async with self._lock((await self.known(rollout)).app):
+            state = await self.known(rollout)
             known = await self.situation(state.app)
             stale = request.seen is not None and request.seen != standing(state)
             if stale and action in GOES_ON:
@@ -247,13 +252,8 @@ class Engine:
                 return Revert(by, reason)
             case "abort":
                 return Abort(by, reason)
-            case "retry":
-                return Retry(by, "" if reason == NO_REASON else reason)
             case _:
-                raise NotFound(
-                    f"there is no action {action}; there are"
-                    " advance, pause, resume, revert, abort and retry"
-                )
+                return Retry(by, "" if reason == NO_REASON else reason)
 
     async def _decide(
         self, before: Rollout, event: Event, actor: str, kind: str, now: float
@@ -268,7 +268,7 @@ class Engine:
 
     async def _smoke_done(self, pending: Pending, event: SmokeTested) -> None:
         async with self._lock(pending.app):
-            before = await self._get(pending.rollout)
+            before = await self.known(pending.rollout)
             now = self._clock()
             decision = core.decide(before, event, now)
             steps = [Step(before, decision, HEADWAY, "smoke-tested")]
@@ -330,7 +330,8 @@ class Engine:
             log.exception("cannot observe")
         return None
 
-    async def _get(self, rollout: str) -> Rollout:
+    async def known(self, rollout: str) -> Rollout:
+        """The state of a rollout. Raises NotFound."""
         state = await self._database.read(lambda c: rollouts.get(c, rollout))
         if state is None:
             raise NotFound(f"there is no rollout {rollout}; see `headway rollout status`")

@@ -27,6 +27,7 @@ from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
 from headway.server.plane import ControlPlane
+from headway.server.rounds import rounds
 from headway.signals.embedded import EmbeddedSignals
 
 GRACE_SECONDS = 2
@@ -61,7 +62,8 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
     )
     try:
         await plane.start()
-        await _Server(plane).serve(sockets=[listener])
+        async with rounds(plane, config.upkeep):
+            await _Server(plane).serve(sockets=[listener])
     finally:
         await plane.close()
 

@@ -12,6 +12,7 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from headway.core import positions
+from headway.core.words import count
 from headway.errors import NotFound, StoreError
 from headway.model.report import Enrolment
 from headway.model.signal import NodeHold, NodeRecord, Seat
@@ -107,9 +108,14 @@ class Roster:
         await self._change(node, lambda r: structs.replace(r, hold=hold), hold.by, "hold", why)
 
     async def unhold(self, node: str, by: str) -> None:
-        """Let a node follow the signal again. Raises NotFound."""
-        why = f"{by} lifts the hold on {node}"
-        await self._change(node, lambda r: structs.replace(r, hold=None), by, "lift", why)
+        """Let a node follow the signal again. Raises NotFound, also where it is not held."""
+
+        def free(record: NodeRecord) -> NodeRecord:
+            if record.hold is None:
+                raise NotFound(f"{node} is not held; see `headway hold list`")
+            return structs.replace(record, hold=None)
+
+        await self._change(node, free, by, "lift", f"{by} lifts the hold on {node}")
 
     async def pin(self, node: str, app: str, build: str | None, by: str) -> None:
         """Pin a node to a build, or take the pin away. Raises NotFound."""
@@ -151,7 +157,8 @@ class Roster:
             moved = [record for tier in places.values() for record in self._moved(app, tier)]
             if not moved:
                 return
-            why = f"{len(moved)} nodes of {app} have a new position, so that fractions are exact"
+            many = count(len(moved), "node")
+            why = f"fractions of {app} are made exact: new positions for {many}"
             now = self._clock()
 
             def write(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from headway.builds.collect import Collected, collect
 from headway.builds.repack import Repacked, repack
 from headway.core.signalling import signal_of
+from headway.core.words import count
 from headway.model.names import BuildId
 from headway.model.views import CollectRequest, RepackRequest
 from headway.server.database import builds, journal, rollouts
@@ -32,7 +33,7 @@ async def repack_app(plane: ControlPlane, app: str, request: RepackRequest, by: 
         done = await asyncio.to_thread(repack, plane.storage, app, ids, request.most)
     if done.after < done.before:
         why = f"{by} merges {done.before} packs of {app} into one"
-        await _record(plane, app, by, "repack", why)
+        await record(plane, app, by, "repack", why)
     return done
 
 
@@ -51,13 +52,14 @@ async def collect_app(plane: ControlPlane, app: str, request: CollectRequest, by
         if not request.dry:
             await plane.database.write(lambda c: builds.remove(c, doomed))
             doomed = await _spared(plane, app, request, now, doomed)
-        gone = {row.id for row in doomed}
-        kept |= {row.id for row in published if row.id not in gone}
+        going = {row.id for row in doomed}
+        kept |= {row.id for row in published if row.id not in going}
         before = now - GRACE
         done = await asyncio.to_thread(collect, plane.storage, app, kept, before, request.dry)
     if done.bytes and not request.dry:
-        why = f"{by} removes {len(done.builds)} builds and {done.packs} packs of {app}"
-        await _record(plane, app, by, "gc", why)
+        gone = f"{count(len(done.builds), 'build')} and {count(done.packs, 'pack')}"
+        why = f"{by} removes {gone} of {app}"
+        await record(plane, app, by, "gc", why)
     return done
 
 
@@ -98,7 +100,8 @@ async def _needed(
     return await plane.database.read(read)
 
 
-async def _record(plane: ControlPlane, app: str, by: str, kind: str, why: str) -> None:
+async def record(plane: ControlPlane, app: str, by: str, kind: str, why: str) -> None:
+    """Say in the journal what was done about an app's artifacts, or why not."""
     now = plane.clock()
     await plane.database.write(
         lambda c: journal.append(c, at=now, app=app, actor=by, kind=kind, why=why)

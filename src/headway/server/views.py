@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from headway.core import words
 from headway.core.fleet import see
 from headway.core.goal import goal
 from headway.core.next_step import next_action, standing
@@ -71,11 +72,16 @@ def why(known: Situation, fleet: FleetView, trouble: str, now: float) -> tuple[s
         sentences.append(f"{app} was never deployed; `headway deploy` starts a first rollout")
     elif state.phase in LIVE:
         _, sentence, blockers = next_action(state, fleet, known.holds, state.verdicts, now)
-        sentences += [f"{state.id} is {state.phase}: {sentence or state.why}", *blockers]
+        sentences += [
+            f"{state.id} is {words.in_phase(state.phase, sentence or state.why)}",
+            *blockers,
+        ]
     else:
-        sentences.append(f"nothing is rolling out; {state.id} has {state.phase}: {state.why}")
+        sentences.append(
+            f"nothing is rolling out; {state.id} {words.ended(state.phase)}: {state.why}"
+        )
     mine = [h for h in known.holds if h.on == app or h.on.startswith(f"{app}/")]
-    held = [f"{hold.on} is held by {hold.by}: {hold.reason}" for hold in mine]
+    held = [words.held(hold) for hold in mine]
     if not fleet.tiers:
         sentences.append(f"no node is enrolled for {app}")
     return tuple(dict.fromkeys([*sentences, *held]))

@@ -103,6 +103,7 @@ def test_placeholders_are_filled_for_each_instance(tmp_path: Path) -> None:
         ('[apps.verify]\nurl = "http://x:{port}/"', r"{port} in \[apps.verify\]: give every"),
         (TWO + '[apps.verify]\nurl = "http://x:{port}/"', r"{port} in \[apps.verify\]"),
         ('[apps.restart]\nstrategy = "systemd"\nunit = "w@{instance}"', "has no "),
+        ('[apps.drain]\nargv = ["off", "{port}"]', r"{port} in \[apps.drain\]"),
         (TWO + '[apps.restart]\nstrategy = "systemd"\nunit = "w"', r"same to all .*\[apps.restart"),
         (TWO + '[apps.traffic]\nby = "file"\npath = "f"', r"same to all .*\[apps.traffic"),
         (TWO + '[apps.traffic]\nby = "firewall"\nport = 80', r"same to all .*\[apps.traffic"),

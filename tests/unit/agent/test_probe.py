@@ -109,6 +109,21 @@ def test_a_build_that_dies_before_its_time_is_not_healthy(monkeypatch: pytest.Mo
     assert clock.now <= 20
 
 
+def test_waiting_for_an_answer_is_no_time_in_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What restarts again and again may answer once each time, after a wait."""
+    clock = Clock(monkeypatch)
+
+    def slow_then_gone() -> Iterator[int]:
+        while True:
+            clock.wait(6)
+            yield 200
+            yield 503
+
+    how = {"minimum_healthy": 5, "timeout": 30, "interval": 1}
+    with answering(slow_then_gone()) as url, pytest.raises(HookFailed, match="not healthy"):
+        verify(Verify(url, **how), {}, clock.wait)  # type: ignore[arg-type]
+
+
 def test_one_that_recovers_too_late_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     how = {"minimum_healthy": 5, "timeout": 8, "interval": 1}

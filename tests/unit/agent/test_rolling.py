@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headway.agent.activation import Activator
-from headway.agent.config import AppSettings
+from headway.agent.config import AppSettings, Hook
 from headway.agent.lifecycle import Hooks
 from headway.agent.slots import Slots
 from headway.agent.state import Activation, Memory, Slot
@@ -28,6 +28,18 @@ with open(place / "begun", "a") as begun:
 sys.exit((place / f"{name}-fails-on-{slot}").exists())
 """
 
+HOOK = """
+import os, pathlib, sys
+place = pathlib.Path(sys.argv[1])
+name, port = os.environ["HEADWAY_INSTANCE"], os.environ["HEADWAY_PORT"]
+door = (place / f"{name}.drain").exists()
+with open(place / "journal", "a") as journal:
+    slot = os.environ["HEADWAY_TREE"][-1]
+    journal.write(f"{sys.argv[2]} {name} {port} on {slot}, {'shut' if door else 'open'}\\n")
+sys.exit((place / f"{sys.argv[2]}-{name}-fails").exists())
+"""
+"""What drains and undrains an instance, and sees whether traffic is let in."""
+
 
 class Stage:
     def __init__(self, place: Path) -> None:
@@ -39,12 +51,18 @@ class Stage:
         self.memory.keep(slots={"1": Slot(OLD), "2": Slot(NEW)}, running="1")
         switch(self.app, "1")
         (place / "restart.py").write_text(RESTART)
+        (place / "hook.py").write_text(HOOK)
 
-    def activator(self, instances: str = "xyz") -> Activator:
+    def hooks(self) -> dict[str, Hook]:
+        script = (sys.executable, "-S", str(self.place / "hook.py"), str(self.place))
+        return {name: Hook((*script, name)) for name in ("drain", "undrain")}
+
+    def activator(self, instances: str = "xyz", **hooks: Hook) -> Activator:
         app = AppSettings(
             name="web",
             tier="production",
-            instances=tuple(Instance(name) for name in instances),
+            instances=tuple(Instance(name, 8000 + ord(name)) for name in instances),
+            **hooks,
             traffic=FileTraffic(self.place / "{instance}.drain", wait=0),
             restart=CommandRestart(
                 (sys.executable, str(self.place / "restart.py"), str(self.place))
@@ -160,3 +178,75 @@ def test_an_instance_that_the_configuration_has_lost_is_no_obstacle(stage: Stage
     stage.activator().recover()
     assert [line[:6] for line in stage.journal()] == ["x on 1"]
     assert stage.memory.state.error == "it failed"
+
+
+def test_hooks_drain_each_instance_around_its_own_restart(stage: Stage) -> None:
+    stage.activator(**stage.hooks()).activate(NEW, 1)
+    assert stage.journal() == [
+        line
+        for name, port in (("x", 8120), ("y", 8121), ("z", 8122))
+        for line in (
+            f"drain {name} {port} on 2, open",
+            f"{name} on 2 while {name} is out",
+            f"undrain {name} {port} on 2, open",
+        )
+    ]
+
+
+def test_hooks_may_name_the_instance_in_their_arguments(stage: Stage) -> None:
+    argv = ("/bin/sh", "-c", f"echo $0 $1 >>{stage.place}/journal", "{instance}", "{port}")
+    stage.activator("x", drain=Hook(argv)).activate(NEW, 1)
+    assert stage.journal()[0] == "x 8120"
+
+
+def test_a_hook_that_cannot_drain_an_instance_leaves_it_alone(stage: Stage) -> None:
+    (stage.place / "drain-y-fails").touch()
+    activator = stage.activator(**stage.hooks())
+    activator.recover()
+    activator.activate(NEW, 1)
+    assert [line[:10] for line in stage.journal()] == [
+        *(f"undrain {name} " for name in "xyz"),
+        "drain x 81",
+        "x on 2 whi",
+        "undrain x ",
+        "drain y 81",
+        "undrain y ",
+        "drain x 81",
+        "x on 1 whi",
+        "undrain x ",
+    ]
+    state = stage.memory.state
+    assert state.error == "the drain hook failed: it exited with 1"
+    assert (hot(stage.app), state.running, stage.drained()) == ("1", "1", [])
+
+
+def test_an_instance_that_cannot_come_back_stops_the_others(stage: Stage) -> None:
+    """Otherwise a drain that nobody can undo would go through the node instance by instance."""
+    (stage.place / "undrain-x-fails").touch()
+    stage.activator(**stage.hooks()).activate(NEW, 1)
+    assert not [line for line in stage.journal() if "y on 2" in line]
+    assert "the undrain hook failed" in stage.memory.state.error
+    (stage.place / "undrain-x-fails").unlink()
+    (stage.place / "journal").unlink()
+    stage.activator(**stage.hooks()).recover()
+    assert [line[:9] for line in stage.journal()] == ["undrain x", "undrain y", "undrain z"]
+
+
+def test_hooks_put_everybody_back_when_a_killed_agent_comes_back(stage: Stage) -> None:
+    """Killed when ``y`` had been drained, and before its restart was begun."""
+    stage.memory.keep(activation=Activation(NEW, "2", "1", 1, begun=("x",)))
+    switch(stage.app, "2")
+    stage.activator(**stage.hooks()).recover()
+    assert [line.partition(" 8")[0][:9] for line in stage.journal()] == [
+        "undrain y",
+        "undrain z",
+        "drain x",
+        "x on 2 wh",
+        "undrain x",
+        "drain y",
+        "y on 2 wh",
+        "undrain y",
+        "drain z",
+        "z on 2 wh",
+        "undrain z",
+    ]

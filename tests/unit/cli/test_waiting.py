@@ -71,14 +71,29 @@ def test_in_json_each_new_view_is_a_line_and_the_failure_a_problem(
     assert json.loads(ended.err)["code"] == "rollout_failed"
 
 
-def test_a_time_out_ends_the_waiting_and_not_the_rollout(headway: Any, api: FakeApi) -> None:
-    going(api, examples.view(Phase.PAUSED, "two nodes failed"))
+@pytest.mark.parametrize(
+    ("phase", "why", "sentence"),
+    [
+        (
+            Phase.ROLLING,
+            "it begins",
+            "rolling: it begins; it goes on, `headway rollout status r17` shows it",
+        ),
+        (
+            Phase.PAUSED,
+            "paused by bob: lunch",
+            "paused by bob: lunch; nothing moves until somebody acts, "
+            "`headway rollout status r17` shows what can be done",
+        ),
+    ],
+)
+def test_a_time_out_ends_the_waiting_and_not_the_rollout(
+    headway: Any, api: FakeApi, phase: Phase, why: str, sentence: str
+) -> None:
+    going(api, examples.view(phase, why))
     ended = headway("deploy", "web", "a1b2c3", "--timeout", "30s")
     assert ended.code == 10
-    assert ended.err == (
-        "headway: still paused after 30 s: two nodes failed; the rollout goes on, "
-        "`headway rollout status r17` shows it\n"
-    )
+    assert ended.err == f"headway: after 30 s the rollout is still {sentence}\n"
     assert {asked.method for asked in api.asked if "r17" in asked.path} == {"GET"}
 
 

@@ -216,7 +216,7 @@ def reverted() -> Facts:
     )
     held = "reverted 3f2a81bc90de: errors 4.80 %, above 2 %"
     hold = Hold("revert-webapp-41", Scope.APP, "webapp", "headway", held, NOW - 30)
-    blocked = f"webapp is held by headway: {held}"
+    blocked = f"webapp is held by headway: {held}; `headway hold lift revert-webapp-41` lifts it"
     view = RolloutView(state, tiers(found, {}), "deploy", why, (blocked,))
     ending = (
         ("headway", "revert", "reverting to 9c41d07be2a8, by headway: errors 4.80 %, above 2 %"),
@@ -228,7 +228,7 @@ def reverted() -> Facts:
         nodes=found,
         holds=(hold,),
         journal=entries(*COURSE, *ending),
-        why=(f"nothing is rolling out; webapp-41 has reverted: {why}", blocked),
+        why=(f"nothing is rolling out; webapp-41 was reverted: {why}", blocked),
     )
 
 

@@ -3,11 +3,11 @@
 import pytest
 from msgspec import structs
 
-from headway.core import rollout
+from headway.core import rollout, words
 from headway.core.goal import has_failed
 from headway.core.next_step import next_action
 from headway.core.signalling import signal_of
-from headway.errors import Refused
+from headway.errors import NotFound, Refused
 from headway.model.build import Failure
 from headway.model.hold import Hold, Scope
 from headway.model.plan import Action, AppConfig, Checks, Gate, Step
@@ -332,9 +332,10 @@ def test_a_hold_stops_the_wave_and_the_gates_but_never_a_revert() -> None:
     story.odd = {}
     story.look(1, holds=(HOLD,))
     assert story.state.fractions == front
-    assert story.why == "web is held by bob: database upgrade"
+    held = f"web is held by bob: database upgrade; `headway hold lift {HOLD.id}` lifts it"
+    assert story.why == held
     assert story.send(Revert("alice", "odd")) is Phase.REVERTING
-    with pytest.raises(Refused, match="web is held by bob: database upgrade"):
+    with pytest.raises(Refused, match=held):
         Story().start(holds=(HOLD,))
 
 
@@ -392,10 +393,33 @@ def test_an_ended_rollout_refuses_everything_with_its_reason() -> None:
     ("facts", "sentence"),
     [
         ({"target": BASE}, "is live already"),
-        ({"plan_name": "fast"}, 'no plan "fast"'),
         ({"fleet": FleetView()}, "no node is enrolled"),
     ],
 )
 def test_a_start_that_makes_no_sense_is_refused(facts, sentence) -> None:
     with pytest.raises(Refused, match=sentence):
         Story().start(**facts)
+
+
+def test_a_plan_that_is_none_is_not_found() -> None:
+    with pytest.raises(NotFound, match='web has no plan "fast"; it has default'):
+        Story().start(plan_name="fast")
+
+
+def test_a_pause_is_not_said_twice() -> None:
+    story = Story()
+    story.send(Pause("alice", "lunch"))
+    story.refuses(Advance("bob", FleetView()), "the rollout is paused by alice: lunch; resume it")
+    story.send(Retry("bob"))
+    asked = "bob asks the failed nodes to try again; still paused by alice: lunch"
+    assert story.why == asked
+    story.refuses(Advance("bob", FleetView()), f"the rollout is paused: {asked}; resume it first")
+
+
+def test_one_node_is_one_node() -> None:
+    assert [words.count(n, "node") for n in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+    assert [words.one(role) for role in ("admin", "viewer")] == ["an admin", "a viewer"]
+    assert [words.ended(p) for p in (Phase.SUCCEEDED, Phase.ABORTED)] == [
+        "has succeeded",
+        "was aborted",
+    ]

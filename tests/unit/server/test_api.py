@@ -127,6 +127,8 @@ async def test_what_does_not_exist_is_a_problem(app: Web) -> None:
         "/v1/rollouts/web-1",
         "/v1/nodes/nope",
         "/v1/nodes?app=nope",
+        "/v1/journal?app=nope",
+        "/v1/journal?rollout=web-9",
         "/v1/store/nope",
         "/v1/apps/%27%3B%20DROP",
         "/v1/apps/%00",
@@ -366,6 +368,10 @@ async def test_a_node_is_held_pinned_and_let_go(node: Web) -> None:
     holds = (await node(V, "GET", "/v1/holds")).json()
     assert [(h["id"], h["scope"], h["on"]) for h in holds] == [("node-n1", "node", "n1")]
     assert (await node(D, "DELETE", "/v1/holds/node-n1")).status_code == 204
+    for path in ("/v1/nodes/n1/hold", "/v1/holds/node-n1"):
+        sentence = problem(await node(D, "DELETE", path), 404, "not_found")
+        assert sentence == "n1 is not held; see `headway hold list`"
+    await node(D, "PUT", "/v1/nodes/n1/hold", json={"reason": "disk swap"})
     assert (await node(D, "DELETE", "/v1/nodes/n1/hold")).json()[0]["hold"] is None
     problem(await node(D, "PUT", "/v1/nodes/n1/pins/web", json={"build": OLD}), 404, "not_found")
     problem(await node(D, "PUT", "/v1/nodes/n1/pins/web", json={"build": "x"}), 400, "invalid")
@@ -380,6 +386,7 @@ async def test_a_node_is_held_pinned_and_let_go(node: Web) -> None:
         ({"scope": "app", "on": "web/staging", "reason": "r"}, 400, "invalid"),
         ({"scope": "tier", "on": "web", "reason": "r"}, 400, "invalid"),
         ({"scope": "tier", "on": "web/", "reason": "r"}, 400, "invalid"),
+        ({"scope": "tier", "on": "web/nope", "reason": "r"}, 404, "not_found"),
         ({"scope": "node", "on": "nope", "reason": "r"}, 404, "not_found"),
         ({"scope": "world", "on": "web", "reason": "r"}, 400, "invalid"),
         ({"scope": "app", "on": "web", "reason": "x" * 3000}, 400, "invalid"),
@@ -397,12 +404,14 @@ async def test_a_hold_blocks_a_deploy_until_it_lapses(node: Web) -> None:
     await node(D, "POST", "/v1/apps/web/builds", content=envelope)
     until = node.plane.clock() + 60
     body = {"scope": "tier", "on": "web/staging", "reason": "freeze", "until": until}
-    assert (await node(D, "POST", "/v1/holds", json=body)).status_code == 201
+    placed = await node(D, "POST", "/v1/holds", json=body)
+    assert placed.status_code == 201
     deploy = {"build": build.id[:8]}
     sentence = problem(await node(D, "POST", "/v1/apps/web/rollouts", json=deploy), 409, "refused")
-    assert "freeze" in sentence
+    held = "web/staging is held by the-deployer: freeze"
+    assert sentence == f"{held}; `headway hold lift {placed.json()['id']}` lifts it"
     why = (await node(V, "GET", "/v1/apps/web/why")).json()["sentences"]
-    assert any("freeze" in sentence for sentence in why)
+    assert sentence in why
     node.plane.clock.now += 61  # type: ignore[attr-defined]
     response = await node(D, "POST", "/v1/apps/web/rollouts", json=deploy)
     assert response.status_code == 201
@@ -419,6 +428,20 @@ async def test_a_hold_blocks_a_deploy_until_it_lapses(node: Web) -> None:
     problem(await node(D, "POST", "/v1/apps/web/rollouts", json={"build": NEW}), 404, "not_found")
     again = await node(D, "POST", "/v1/apps/web/rollouts", json=deploy)
     assert "still paused" in problem(again, 409, "refused")
+    why = (await node(V, "GET", "/v1/apps/web/why")).json()["sentences"]
+    assert why[0] == "web-1 is paused by the-deployer: lunch"
+    unplanned = await node(D, "POST", "/v1/apps/web/rollouts", json=deploy | {"plan": "fast"})
+    problem(unplanned, 409, "refused")
+    assert (await node(D, "POST", "/v1/rollouts/web-1/abort", json={})).status_code == 200
+    why = (await node(V, "GET", "/v1/apps/web/why")).json()["sentences"]
+    assert why[0].startswith("nothing is rolling out; web-1 was aborted: ")
+    unplanned = await node(D, "POST", "/v1/apps/web/rollouts", json=deploy | {"plan": "fast"})
+    assert 'no plan "fast"' in problem(unplanned, 404, "not_found")
+    assert (await node(D, "POST", "/v1/apps/web/rollouts", json=deploy)).status_code == 201
+    sentence = problem(
+        await node(D, "POST", "/v1/rollouts/web-1/explode", json={}), 404, "not_found"
+    )
+    assert "there is no action explode; there are advance, pause" in sentence
 
 
 async def test_the_schema_describes_every_operation(web: Web) -> None:

@@ -161,3 +161,10 @@ async def test_a_token_for_nobody_or_nothing_is_refused(web: Web, body: dict[str
 
 def test_every_rule_that_needs_a_token_leaves_the_node_to_its_own_routes() -> None:
     assert Role.NODE not in Rule.VIEWER.value | Rule.DEPLOYER.value | Rule.ADMIN.value
+
+
+async def test_a_role_that_does_not_suffice_is_told_which_does(web: Web) -> None:
+    refused = await web(D, "GET", "/v1/tokens")
+    assert refused.json()["sentence"] == "the-deployer is a deployer; this takes an admin"
+    refused = await web(V, "POST", "/v1/holds", json={})
+    assert refused.json()["sentence"] == "the-viewer is a viewer; this takes an admin or a deployer"

@@ -41,5 +41,5 @@ def door(how: Traffic, instance: Instance | None) -> Door:
         port = how.port or (instance.port if instance else None)
         if port is None:
             raise InvalidInput("the firewall needs a port to refuse connections to")
-        return Firewall(port, how.deadline)
+        return Firewall(port, how.deadline, how.tool)
     return DrainUrl(how)

@@ -1,60 +1,73 @@
-"""An nftables set of ports that refuse new connections, in a table of its own, ``headway``.
+"""A port of this node that refuses new connections while those that stand go on.
 
 A connection that begins, a SYN, is answered with a reset, so that whoever balances the load tries
-elsewhere at once; connections that stand go on. Nothing but SYNs is looked at, so connections
-need not be tracked. Each change is one transaction, and may be made again.
+elsewhere at once. The rule is nftables' or iptables'.
 """
 
 import contextlib
-import subprocess
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from headway.agent.lifecycle import PATH
+from headway.agent.strategies import FirewallTool
+from headway.agent.traffic.iptables import Iptables
+from headway.agent.traffic.nftables import Nftables
 from headway.agent.traffic.patience import wait
+from headway.core.words import count
 from headway.errors import HookFailed
 
-_TABLE = """\
-add table inet headway
-add set inet headway drained {{ type inet_service; }}
-add chain inet headway input {{ type filter hook input priority -10; policy accept; }}
-flush chain inet headway input
-add rule inet headway input iifname != "lo" tcp flags & (syn | ack) == syn \
-tcp dport @drained reject with tcp reset
-add element inet headway drained {{ {port} }}
-"""
-_TAKE_AWAY = "delete element inet headway drained {{ {port} }}\n"
-_PATIENCE = 10.0
 _OPEN = {"01", "03", "08"}
 """States in which the app may still have something to answer: established, beginning, and
 closed by the client alone."""
 
 
-class Firewall:
-    """The door to one TCP port of this node."""
+class Refusal(Protocol):
+    """What the kernel is told. Loopback is let through; both may be called again at any time."""
 
-    def __init__(self, port: int, deadline: float) -> None:
+    def refuse(self, port: int) -> None:
+        """Answer whoever connects to the port with a reset. Raises HookFailed."""
+
+    def admit(self, port: int) -> None:
+        """Let everybody connect. Raises HookFailed."""
+
+
+class Firewall:
+    """The door to one TCP port of this node; ``tool`` None is what is installed."""
+
+    def __init__(self, port: int, deadline: float, tool: FirewallTool | None = None) -> None:
         self._port = port
         self._deadline = deadline
+        self._tool = tool
 
     def close(self) -> str:
         """See ``Door``."""
-        _nft(_TABLE.format(port=self._port))
+        refusal(self._tool).refuse(self._port)
         if wait(lambda: connections(self._port) == 0, self._deadline):
             return ""
-        return (
-            f"{connections(self._port)} connections to port {self._port} "
-            f"were still open after {self._deadline:g} s"
-        )
+        open_still = count(connections(self._port), "connection")
+        return f"{open_still} to port {self._port} still open after {self._deadline:g} s"
 
     def open(self) -> None:
         """See ``Door``."""
-        # Only what is there can be deleted: so it is added first, within the same transaction.
-        _nft((_TABLE + _TAKE_AWAY).format(port=self._port))
+        refusal(self._tool).admit(self._port)
 
     def release(self) -> None:
         """See ``Door``."""
         self.open()
+
+
+def refusal(tool: FirewallTool | None) -> Refusal:
+    """The tool that is asked for, or else nftables before iptables. Raises HookFailed."""
+    for name, program, kind in (
+        ("nftables", "nft", Nftables),
+        ("iptables", "iptables", Iptables),
+    ):
+        if tool in {None, name} and shutil.which(program, path=PATH):
+            return kind()
+    wanted = tool or "nftables or iptables"
+    raise HookFailed(f"the firewall cannot be told: install {wanted}, and run the agent as root")
 
 
 def connections(port: int) -> int:
@@ -79,22 +92,3 @@ def _is_loopback(address: str) -> bool:
     if len(plain) == 16 and plain.startswith(bytes(10) + b"\xff\xff"):
         plain = plain[12:]
     return plain[0] == 127 if len(plain) == 4 else plain == bytes(15) + b"\x01"
-
-
-def _nft(commands: str) -> None:
-    try:
-        subprocess.run(
-            ["nft", "-f", "-"],
-            input=commands,
-            env={"PATH": PATH, "LANG": "C.UTF-8"},
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        raise HookFailed(
-            f"nft refuses the firewall's rule: {' '.join(error.stderr.split())[:300]}"
-        ) from None
-    except (OSError, subprocess.SubprocessError) as error:
-        raise HookFailed(f"nft cannot be run: {error}; install nftables, run as root") from None

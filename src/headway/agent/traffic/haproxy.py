@@ -9,6 +9,7 @@ import socket
 
 from headway.agent.strategies import HaproxyTraffic
 from headway.agent.traffic.patience import wait
+from headway.core.words import count
 from headway.errors import HookFailed
 
 _PATIENCE = 5.0
@@ -29,10 +30,8 @@ class Haproxy:
         self._set("drain")
         if wait(lambda: self._sessions() == 0, self._how.deadline):
             return ""
-        return (
-            f"{self._sessions()} requests to {self._how.server} "
-            f"were not finished after {self._how.deadline:g} s"
-        )
+        unfinished = count(self._sessions(), "request")
+        return f"{unfinished} to {self._how.server} not finished after {self._how.deadline:g} s"
 
     def open(self) -> None:
         """See ``Door``."""

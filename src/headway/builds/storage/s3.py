@@ -5,6 +5,7 @@ Credentials, region and endpoint come from where AWS's own tools take them: the 
 """
 
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,13 @@ from headway.errors import (
 CONNECTIONS = 8
 """How many connections to the bucket's server are kept."""
 
+PART_BYTES = 16 * 1024 * 1024
+"""Objects of more than this are sent in parts of this size, each held in memory while it is sent;
+the protocol takes no more than 5 GB in one piece."""
+
+_MOST_PARTS = 10_000
+"""As many as the protocol allows; beyond 156 GiB the parts are larger for that."""
+
 _IN_MEMORY_BYTES = 1024 * 1024
 _TIMEOUT = 30.0
 _RACING = "ConditionalRequestConflict"
@@ -46,7 +54,13 @@ class S3Storage:
     which is then told in the log; two publishers at once could replace each other's objects.
     """
 
-    def __init__(self, url: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme != "s3" or not parts.netloc or parts.query or "@" in parts.netloc:
             raise InvalidInput("the store in a bucket must look like s3://BUCKET or s3://BUCKET/A")
@@ -54,6 +68,7 @@ class S3Storage:
         prefix = parts.path.strip("/")
         self._prefix = f"{plain(prefix)}/" if prefix else ""
         self._sleep = sleep
+        self._part_bytes = part_bytes
         self._is_probed = False
         config = Config(
             connect_timeout=_TIMEOUT,
@@ -166,21 +181,56 @@ class S3Storage:
     def _create(self, path: str, key: str, body: IO[bytes]) -> bool:
         """Put the object if there is none; False when there is one."""
         patience = Patience(ATTEMPTS, self._sleep)
+        size = body.seek(0, os.SEEK_END)
         while True:
-            body.seek(0)
             with patience.tried(self._bucket, path), self._explained(path):
                 try:
-                    self._client.put_object(
-                        Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*"
-                    )
+                    if size > self._part_bytes:
+                        self._put_parts(key, body, size)
+                    else:
+                        body.seek(0)
+                        self._client.put_object(
+                            Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*"
+                        )
                 except ClientError as error:
                     if _status(error) == 412:
                         return False
                     if _code(error) == _RACING:
                         raise ConnectionError("another write is under way") from None
                     raise
-                body.seek(0, 2)
+                body.seek(0, os.SEEK_END)
                 return True
+
+    def _put_parts(self, key: str, body: IO[bytes], size: int) -> None:
+        """Send the parts, then have them made one object if there is none; else nothing stays."""
+        begun = self._client.create_multipart_upload(Bucket=self._bucket, Key=key)
+        upload = {"Bucket": self._bucket, "Key": key, "UploadId": begun["UploadId"]}
+        most = max(self._part_bytes, -(-size // _MOST_PARTS))
+        try:
+            body.seek(0)
+            parts = []
+            for number in range(1, -(-size // most) + 1):
+                sent = self._client.upload_part(**upload, PartNumber=number, Body=body.read(most))
+                told = {name: sent[name] for name in ("ETag", "ChecksumCRC32") if name in sent}
+                parts.append({"PartNumber": number, **told})
+            self._client.complete_multipart_upload(
+                **upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+            )
+        except BaseException:
+            self._abort(upload)
+            raise
+
+    def _abort(self, upload: dict[str, str]) -> None:
+        """Have the parts removed; what went wrong before this is what matters."""
+        try:
+            self._client.abort_multipart_upload(**upload)
+        except (BotoCoreError, ClientError) as error:
+            log.warning(
+                "the parts of a broken upload to %s stay in the bucket, unseen, until a lifecycle "
+                "rule (AbortIncompleteMultipartUpload) removes them: %s",
+                upload["Key"],
+                error,
+            )
 
     def _compare(self, path: str, body: IO[bytes]) -> None:
         body.seek(0)

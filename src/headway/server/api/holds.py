@@ -41,11 +41,17 @@ async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) 
         raise InvalidInput("an app is held by its name; hold one tier as scope tier, APP/TIER")
     if data.scope is Scope.TIER and not re.fullmatch("[a-z0-9][a-z0-9._-]{0,62}", tier):
         raise InvalidInput("a tier is held as APP/TIER")
+    members = plane.fleet.members(app)
+    seated = {member.record.seats[app].tier for member in members}
     hold = Hold(token_hex(4), data.scope, data.on, caller.name, data.reason, now, data.until)
 
     def write(connection: Connection) -> None:
-        if apps.get(connection, app) is None:
+        config = apps.get(connection, app)
+        if config is None:
             raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
+        tiers = {step.tier for plan in config.plans.values() for step in plan} | seated
+        if tier and tier not in tiers:
+            raise NotFound(f"{app} has no tier {tier}; it has {', '.join(sorted(tiers))}")
         holds.add(connection, hold)
         why = f"{caller.name} holds {data.on}: {data.reason}"
         journal.append(connection, at=now, app=app, actor=caller.name, kind="hold", why=why)

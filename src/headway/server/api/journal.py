@@ -24,6 +24,10 @@ async def read_journal(
     limit: Limit = 100,
 ) -> list[JournalEntry]:
     """Oldest first: the first entries after ``after``, or without it the newest ones."""
+    if app:
+        await plane.engine.situation(app)
+    if rollout:
+        await plane.engine.known(rollout)
     return list(
         await plane.database.read(
             lambda c: journal.entries(c, app=app, rollout=rollout, after=after, limit=limit)

@@ -44,7 +44,7 @@ async def hold_node(
     summary="Let a node follow the signal again",
 )
 async def unhold_node(node: InPath, plane: Plane, caller: Caller) -> list[NodeStatus]:
-    """Lifting a hold that is not there changes nothing."""
+    """A node that is not held is told to be so, and nothing changes."""
     await plane.roster.unhold(node, caller.name)
     return await show_nodes(plane, node=node)
 

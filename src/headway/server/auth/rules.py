@@ -9,6 +9,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute, WebSocketRoute
 
+from headway.core.words import one
 from headway.errors import Denied
 from headway.model.access import Identity, Role
 from headway.server.auth.callers import Callers, bearer
@@ -40,8 +41,8 @@ def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     identify = handler.opt.get(IDENTIFY, by_bearer)
     caller: Identity = identify(connection)
     if caller.role not in rule.value:
-        wanted = " or ".join(sorted(rule.value))
-        raise Denied(f"{caller.name} is a {caller.role}; this takes a {wanted}")
+        wanted = " or ".join(one(role) for role in sorted(rule.value))
+        raise Denied(f"{caller.name} is {one(caller.role)}; this takes {wanted}")
     connection.scope["user"] = caller
 
 
