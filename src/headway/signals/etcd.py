@@ -107,6 +107,8 @@ class EtcdSignals:
                 raise TooLarge(f"etcd takes no value as large as that of {key}")
             raise Unavailable(f"etcd refuses to write {key}: {wrong}")
         if not said.get("succeeded"):
+            if lease is not None:
+                await self._renew(lease.id)
             raise Conflict(f"{key} is not at revision {expect} any more; read it again")
         return str(said["header"]["revision"])
 
@@ -135,16 +137,10 @@ class EtcdSignals:
         answer = await self._ask("lease/grant", {"TTL": str(int(ttl))})
         name = str(_well(answer, "grants no lease")["ID"])
 
-        async def renew() -> None:
-            said = _well(await self._ask("lease/keepalive", {"ID": name}), "renews no lease")
-            # For a lease that has ended the answer is as cheerful, but without a TTL.
-            if int(said.get("result", {}).get("TTL", "0")) <= 0:
-                raise LeaseLost("etcd has ended the lease")
-
         async def end() -> None:
             await self._ask("lease/revoke", {"ID": name})
 
-        lease = KeptLease(name, ttl, asked, renew, end)
+        lease = KeptLease(name, ttl, asked, lambda: self._renew(name), end)
         self._leases.add(lease)
         return lease
 
@@ -223,6 +219,12 @@ class EtcdSignals:
             raise Unavailable(f"etcd refuses to read: {_decoded(answer, dict[str, Any])}")
         found = _decoded(answer, _Range)
         return {self._name(pair): _entry(pair) for pair in found.kvs}, int(found.header.revision)
+
+    async def _renew(self, lease: str) -> None:
+        said = _well(await self._ask("lease/keepalive", {"ID": lease}), "renews no lease")
+        # For a lease that has ended the answer is as cheerful, but without a TTL.
+        if int(said.get("result", {}).get("TTL", "0")) <= 0:
+            raise LeaseLost("etcd has ended the lease; stop acting under it")
 
     async def _ask(self, path: str, message: Any, *, writes: bool = False) -> Answer:
         body = msgspec.json.encode(message)

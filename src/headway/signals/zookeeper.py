@@ -109,6 +109,8 @@ class ZooKeeperSignals:
                 todo = set(touched)
                 touched.clear()
                 seen = await self._walk(todo, wake)
+                # The directory of the prefix may be a key itself, which does not count.
+                seen = {key: entry for key, entry in seen.items() if key.startswith(prefix)}
                 batch = {key: e for key, e in seen.items() if known.get(key) != e}
                 known = {key: e for key, e in (known | seen).items() if e is not None}
                 if batch or first:

@@ -57,7 +57,7 @@ class Session:
         secret = location.secret()
         self._where = ",".join(location.hosts)
         self._loop = asyncio.get_running_loop()
-        self._stopped = False
+        self._stopping: asyncio.Future[None] | None = None
         self.seconds = 0.0
         self.client = KazooClient(
             hosts=self._where,
@@ -84,7 +84,7 @@ class Session:
         """Wait for the connection. Raises Unavailable or StoreDenied."""
         until = self._loop.time() + CONNECT_SECONDS
         while not (self.client.connected and self.seconds):
-            if self._stopped:
+            if self._stopping is not None:
                 raise Unavailable("the signal store is closed")
             if self.client.client_state == KeeperState.AUTH_FAILED:
                 raise StoreDenied("ZooKeeper does not let us in; check the token file")
@@ -114,8 +114,9 @@ class Session:
 
     async def stop(self) -> None:
         """End the session, and with it what was put under it."""
-        self._stopped = True
-        await asyncio.to_thread(self._stop)
+        if self._stopping is None:
+            self._stopping = asyncio.ensure_future(asyncio.to_thread(self._stop))
+        await asyncio.shield(self._stopping)
 
     def _stop(self) -> None:
         with contextlib.suppress(KazooException, OSError):
