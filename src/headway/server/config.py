@@ -15,7 +15,8 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     are used, and made at the first start. ``signal_trust`` are further public keys whose
     signals in the store count, for example the last release key. ``artifacts`` is where builds
     are published, a directory or ``s3://BUCKET/PREFIX``; without it, ``data/artifacts``. ``log``
-    is ``debug``, ``info`` or ``warning``.
+    is ``debug``, ``info`` or ``warning``. ``store`` is the URL of a signal store on Consul, etcd
+    or ZooKeeper; without it, the embedded one in ``data/signals.db``.
     """
 
     data: Path
@@ -25,6 +26,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     signal_trust: tuple[Path, ...] = ()
     log: str = "info"
     artifacts: str | None = None
+    store: str | None = None
 
     def address(self) -> tuple[str, int]:
         """Host and port. Raises InvalidInput."""

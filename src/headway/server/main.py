@@ -27,7 +27,7 @@ from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
 from headway.server.plane import ControlPlane
-from headway.signals.embedded import EmbeddedSignals
+from headway.signals.stores import open_store
 
 GRACE_SECONDS = 2
 """How long requests that are under way may take once the server was asked to stop."""
@@ -48,7 +48,7 @@ def serve(config: ServerConfig) -> None:
 async def _run(config: ServerConfig, listener: socket.socket) -> None:
     keys = premises.keys(config)
     database = Database(f"sqlite:///{config.data / 'headway.db'}")
-    signals = EmbeddedSignals(config.data / "signals.db")
+    signals = open_store(config.store or f"embedded:{config.data / 'signals.db'}")
     await _first_admin(config, database)
     plane = ControlPlane(
         database=database,

@@ -15,7 +15,7 @@ from headway.errors import Indeterminate, StoreDenied, Unavailable
 from headway.signals.location import Location
 
 CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 MAX_CALLS = 32
 """How many requests are under way at once, beside the watches: servers limit connections."""
 

@@ -25,7 +25,7 @@ from headway.errors import Indeterminate, StoreDenied, Unavailable
 from headway.signals.location import Location
 
 CONNECT_SECONDS = 6.0
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 READS = 3
 """How often a read is tried while one server hands over to another."""
 
@@ -37,7 +37,6 @@ _BROKEN = (
     SessionExpiredError,
     SessionMovedError,
     ThrottledOpError,
-    TimeoutError,
 )
 
 # kazoo's own logger would tell the password to whoever turns on its details.
@@ -99,6 +98,9 @@ class Session:
             await self.connected()
             try:
                 return await self._ask(call, arguments, options)
+            except TimeoutError:
+                why = "no answer in time"
+                break
             except _BROKEN as error:
                 why = str(error) or type(error).__name__
         raise Unavailable(f"ZooKeeper at {self._where} does not answer: {why}")
@@ -108,7 +110,7 @@ class Session:
         await self.connected()
         try:
             return await self._ask(call, arguments, options)
-        except _BROKEN as error:
+        except (*_BROKEN, TimeoutError) as error:
             why = str(error) or type(error).__name__
             raise Indeterminate(f"ZooKeeper may have written it or not: {why}") from None
 
