@@ -49,10 +49,17 @@ class Server:
         self.process.send_signal(number)
 
     def pause(self) -> None:
+        """Stop it; returns when the last of its threads stands still."""
         self.signal(signal.SIGSTOP)
+        until(self._stands_still)
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
+
+    def _stands_still(self) -> bool:
+        assert self.process is not None
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
 
     def kill(self) -> None:
         if self.process is not None:
