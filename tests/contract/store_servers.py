@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ZOOKEEPER_JAR = Path("/usr/share/java/zookeeper.jar")
+ZOOKEEPER_JARS = tuple(
+    f"/usr/share/java/{name}.jar" for name in ("zookeeper", "netty-codec", "netty-tcnative")
+)
 DEADLINE = 60.0
 
 Program = Callable[[str], str]
@@ -131,9 +133,16 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def call(port: int, path: str, body: bytes | None = None, method: str | None = None) -> str:
+def call(
+    port: int,
+    path: str,
+    body: bytes | None = None,
+    method: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> str:
     """A server's answer to one HTTP request; empty while it does not answer well."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, method=method)
+    url = f"http://127.0.0.1:{port}{path}"
+    request = urllib.request.Request(url, body, headers or {}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
             return str(response.read().decode())
@@ -146,6 +155,7 @@ def _consul(
     program: Program,
     size: int,
     ttl_min: str = "",
+    tls_port: int = 0,
     more: dict[str, object] | None = None,
 ) -> Cluster:
     argv = [program("consul"), "agent", "-config-file", "consul.json"]
@@ -165,7 +175,7 @@ def _consul(
             "retry_interval": "1s",
             "ports": {
                 "http": http, "serf_lan": serf, "server": rpc,
-                "serf_wan": -1, "dns": -1, "grpc": -1,
+                "serf_wan": -1, "dns": -1, "grpc": -1, "https": tls_port or -1,
             },
             "performance": {"raft_multiplier": 1},
             "disable_update_check": True,
@@ -179,7 +189,9 @@ def _consul(
     return Cluster("consul", servers, "consul")
 
 
-def _etcd(room: Path, program: Program, size: int) -> Cluster:
+def _etcd(
+    room: Path, program: Program, size: int, tls_port: int = 0, more: tuple[str, ...] = ()
+) -> Cluster:
     etcd = program("etcd")
     ports = [free_ports(2) for _ in range(size)]
     members = ",".join(f"n{n}=http://127.0.0.1:{peer}" for n, (_, peer) in enumerate(ports))
@@ -189,20 +201,22 @@ def _etcd(room: Path, program: Program, size: int) -> Cluster:
         place.mkdir(parents=True)
         argv = [
             etcd, "--name", f"n{number}", "--data-dir", "data",
-            "--listen-client-urls", f"http://127.0.0.1:{client}",
+            "--listen-client-urls",
+            f"http://127.0.0.1:{client}" + f",https://127.0.0.1:{tls_port}" * bool(tls_port),
             "--advertise-client-urls", f"http://127.0.0.1:{client}",
             "--listen-peer-urls", f"http://127.0.0.1:{peer}",
             "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}",
             "--initial-cluster", members,
             "--heartbeat-interval", "100", "--election-timeout", "1000",
+            *more,
         ]  # fmt: skip
         servers.append(Server(argv, place, client, peer))
     return Cluster("etcd", servers, "etcd")
 
 
-def _zookeeper(room: Path, program: Program, size: int) -> Cluster:
+def _zookeeper(room: Path, program: Program, size: int, more: tuple[str, ...] = ()) -> Cluster:
     java = program("java")
-    jar = program(str(ZOOKEEPER_JAR))
+    jars = ":".join(map(program, ZOOKEEPER_JARS))
     ports = [free_ports(3) for _ in range(size)]
     servers = []
     for number, (client, peer, _) in enumerate(ports):
@@ -213,6 +227,7 @@ def _zookeeper(room: Path, program: Program, size: int) -> Cluster:
             "tickTime=500", "initLimit=20", "syncLimit=10", f"dataDir={place / 'data'}",
             f"clientPort={client}", "clientPortAddress=127.0.0.1", "maxClientCnxns=0",
             "admin.enableServer=false", "4lw.commands.whitelist=srvr",
+            *more,
         ]  # fmt: skip
         if size > 1:
             lines += [
@@ -221,7 +236,7 @@ def _zookeeper(room: Path, program: Program, size: int) -> Cluster:
             ]
         (place / "zoo.cfg").write_text("\n".join(lines) + "\n")
         argv = [
-            java, "-Xmx96m", "-XX:TieredStopAtLevel=1", "-cp", jar,
+            java, "-Xmx96m", "-XX:TieredStopAtLevel=1", "-cp", jars,
             "org.apache.zookeeper.server.quorum.QuorumPeerMain", "zoo.cfg",
         ]  # fmt: skip
         servers.append(Server(argv, place, client, peer))

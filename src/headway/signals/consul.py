@@ -16,7 +16,7 @@ from weakref import WeakSet
 import msgspec
 from msgspec import Struct
 
-from headway.errors import Conflict, LeaseLost, StoreError, Unavailable
+from headway.errors import Conflict, LeaseLost, StoreDenied, StoreError, Unavailable
 from headway.signals.gateway import Answer, Closed, Gateway
 from headway.signals.lease import KeptLease, now
 from headway.signals.location import Location
@@ -74,6 +74,8 @@ class ConsulSignals:
         wrong = "; ".join(error["What"] for error in said.get("Errors") or ())
         if "invalid session" in wrong:
             raise LeaseLost(f"Consul has ended the session under which {key} was written")
+        if "ermission denied" in wrong or "ACL not found" in wrong:
+            raise StoreDenied(f"Consul does not let us in ({wrong}); check the token file")
         if answer.status == 409:
             raise Conflict(f"{key} is not at revision {expect} any more ({wrong}); read it again")
         raise Unavailable(f"Consul refuses to write {key}: {wrong or answer.body[:200]!r}")

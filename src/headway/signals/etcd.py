@@ -252,7 +252,7 @@ class EtcdSignals:
             who = msgspec.json.encode({"name": self._user, "password": self._password})
             answer = await self._http.ask("POST", "/v3/auth/authenticate", who)
             if answer.status != 200:
-                raise StoreDenied(f"etcd does not know the user {self._user} with this password")
+                raise StoreDenied(f"etcd does not let us in: {answer.body[:200]!r}")
             self._token = str(_decoded(answer, dict[str, Any])["token"])
         return {"Authorization": self._token}
 

@@ -149,6 +149,7 @@ class ZooKeeperSignals:
         """An empty string when ZooKeeper answers, else what is wrong."""
         try:
             await self._catch_up()
+            await self._look(self._root)
         except StoreError as error:
             return error.sentence
         return ""
