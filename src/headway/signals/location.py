@@ -85,9 +85,8 @@ def parse(url: str) -> Location:
         )
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if unknown := set(options) - set(_FILES):
-        raise InvalidInput(
-            f"a store's URL has no {min(unknown)!r}; it may have {', '.join(_FILES)}"
-        )
+        known = ", ".join(_FILES)
+        raise InvalidInput(f'a store\'s URL has no "{min(unknown)[:40]}"; it may have {known}')
     tls = secured == "tls"
     if not tls and (named := set(options) - {"token_file"}):
         raise InvalidInput(f"{min(named)} is for TLS; write {kind}+tls:// if the store speaks it")

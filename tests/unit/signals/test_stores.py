@@ -55,7 +55,7 @@ def test_what_a_url_says(url: str, location: Location) -> None:
         ("zk://a:99999", "no signal store"),
         ("consul://user:s3cret@a", "token_file"),
         ("consul://a/../b", "path"),
-        ("consul://a//b", "path"),
+        ("consul://a/x//b", "path"),
         ("consul://a?token=s3cret", 'no "token"'),
         ("consul://a?ca=/c.pem", r"consul\+tls"),
     ],
@@ -92,15 +92,8 @@ def test_a_secret_comes_from_the_file_else_from_the_environment(
 @pytest.mark.parametrize("kind", ["consul", "etcd", "zk"])
 def test_a_missing_library_is_named_with_what_brings_it(kind: str, monkeypatch) -> None:
     library = "kazoo" if kind == "zk" else "aiohttp"
-    for name in [name for name in sys.modules if name.startswith("headway.signals.")]:
-        if name.rpartition(".")[2] in {
-            "consul",
-            "etcd",
-            "gateway",
-            "zookeeper",
-            "zookeeper_session",
-        }:
-            monkeypatch.delitem(sys.modules, name)
+    for name in ("consul", "etcd", "gateway", "zookeeper", "zookeeper_session"):
+        monkeypatch.delitem(sys.modules, f"headway.signals.{name}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.setitem(sys.modules, f"{library}.exceptions", None)
     extra = "zookeeper" if kind == "zk" else kind
