@@ -16,7 +16,8 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     signals in the store count, for example the last release key. ``artifacts`` is where builds
     are published, a directory or ``s3://BUCKET/PREFIX``; without it, ``data/artifacts``. ``log``
     is ``debug``, ``info`` or ``warning``. ``store`` is the URL of a signal store on Consul, etcd
-    or ZooKeeper; without it, the embedded one in ``data/signals.db``.
+    or ZooKeeper; without it, the embedded one in ``data/signals.db``. With ``direct``, agents
+    that watch the store themselves are heard there too.
     """
 
     data: Path
@@ -27,6 +28,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     log: str = "info"
     artifacts: str | None = None
     store: str | None = None
+    direct: bool = False
 
     def address(self) -> tuple[str, int]:
         """Host and port. Raises InvalidInput."""

@@ -58,6 +58,7 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
         build_trust=keys.build_trust,
         signal_trust=keys.signal_trust,
         judge=Guard(),
+        direct=config.direct,
     )
     try:
         await plane.start()
