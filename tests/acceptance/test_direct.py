@@ -1,6 +1,7 @@
 """Agents that watch a real store and report in it, with the control plane and without."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,11 @@ PLAN = (
 )
 
 
-@pytest.mark.parametrize("kind", ["consul", "zookeeper", "etcd"])
+# Every kind passes the contract tests; here the fleet as a whole runs over one, or over all.
+KINDS = ["consul", "etcd", "zookeeper"] if os.environ.get("HEADWAY_FAULTS") else ["zookeeper"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_rollout_to_agents_that_watch_the_store_themselves(
     kind: str, tmp_path: Path, program
 ) -> None:

@@ -1,6 +1,7 @@
 """A control plane and its agents over Consul, ZooKeeper and etcd: a rollout, and a store away."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import msgspec
@@ -34,7 +35,11 @@ def stored_signal(url: str, trust: Trust) -> Signal:
     return msgspec.json.decode(payload, type=Signal)
 
 
-@pytest.mark.parametrize("kind", ["consul", "zookeeper", "etcd"])
+# Every kind passes the contract tests; here the fleet as a whole runs over one, or over all.
+KINDS = ["consul", "etcd", "zookeeper"] if os.environ.get("HEADWAY_FAULTS") else ["consul"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_rollout_over_a_real_store_also_when_it_goes_away(
     kind: str, tmp_path: Path, program
 ) -> None:

@@ -58,12 +58,17 @@ async def opened(*urls: str) -> AsyncIterator[list[SignalStore]]:
 async def test_a_store_that_is_not_there_is_unavailable(kind: str) -> None:
     (port,) = free_ports(1)
     async with opened(f"{SCHEMES[kind]}://127.0.0.1:{port}") as (store,):
-        for ask in (store.put("k", b"one", None), store.get("k"), store.list("k/"), store.lease(9)):
-            with pytest.raises(Unavailable, match="does not answer"):
-                await ask
+        asked = (
+            store.put("k", b"one", None),
+            store.get("k"),
+            store.lease(9),
+            anext(store.watch("k")),
+            anext(store.follow("k/")),
+        )
+        for answer in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(answer, Unavailable)
+            assert "does not answer" in answer.sentence
         assert "does not answer" in await store.health()
-        with pytest.raises(Unavailable):
-            await anext(store.watch("k"))
 
 
 async def test_a_write_into_silence_is_indeterminate_and_a_read_unavailable(
@@ -192,9 +197,9 @@ async def test_three_servers_lose_their_leader_and_nothing_else(
                 await so_many(writers, 10)
                 leader = cluster.leader()
                 leader.kill()
-                await so_many(writers, 20)
+                await so_many(writers, 10)
                 leader.start()
-                await so_many(writers, 30)
+                await so_many(writers, 10)
             finally:
                 for writer in writers:
                     writer.stopped = True

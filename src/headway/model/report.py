@@ -62,10 +62,14 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Presence(Struct, frozen=True):
-    """All that a node says where it reports through the signal store: one value, under a lease."""
+    """All that a node says where it reports through the signal store: one value, under a lease.
+
+    ``lease`` tells what an agent has written from what another one of the node has.
+    """
 
     enrolment: Enrolment
     reports: tuple[Report, ...] = ()
+    lease: str = ""
 
 
 PRESENCE_SHARDS = 64

@@ -56,6 +56,7 @@ class DirectLink:
         self._said: Presence | None = None
         self._lease: Lease | None = None
         self._revision: Revision | None = None
+        self._following: list[asyncio.Task[None]] = []
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._serve, name="store", daemon=True).start()
         try:
@@ -73,7 +74,7 @@ class DirectLink:
         """Say what is new. Once the link is closed, the last word is that the node has gone."""
         if self._closed:
             if not self._loop.is_closed():
-                self._run(self._store.close())
+                self._run(self._leave())
                 self._loop.call_soon_threadsafe(self._loop.stop)
             return
         self._reports = reports
@@ -82,7 +83,7 @@ class DirectLink:
     def watch(self, apps: tuple[str, ...]) -> Iterator[Update]:
         """Updates for ever; ends when the link is closed."""
         keys = (record_key(self._node), *map(signal_key, apps))
-        asyncio.run_coroutine_threadsafe(self._follow(keys), self._loop)
+        self._run(self._begin(keys))
         while (update := self._updates.get()) is not None:
             yield update
 
@@ -91,12 +92,12 @@ class DirectLink:
         self._closed = True
         self._updates.put(None)
 
-    async def _follow(self, keys: tuple[str, ...]) -> None:
-        await asyncio.gather(*map(self._follow_one, keys))
+    async def _begin(self, keys: tuple[str, ...]) -> None:
+        self._following = [asyncio.create_task(self._follow(key)) for key in keys]
 
-    async def _follow_one(self, key: str) -> None:
+    async def _follow(self, key: str) -> None:
         failures = 0
-        while not self._closed:
+        while True:
             try:
                 async for entry in self._store.watch(key):
                     if failures or entry is None:
@@ -118,7 +119,7 @@ class DirectLink:
                 raise Unavailable(f"{self._node} has not been enrolled yet")
             if self._lease is None or self._lease.lost:
                 self._lease, self._revision, self._said = await self._store.lease(TTL), None, None
-            presence = Presence(self._enrolment, self._reports)
+            presence = Presence(self._enrolment, self._reports, self._lease.id)
             if _timeless(presence) == self._said:
                 return
             self._revision = await self._put(_encoded(presence))
@@ -126,18 +127,25 @@ class DirectLink:
 
     async def _put(self, value: bytes) -> Revision:
         key = presence_key(self._node)
-        try:
-            return await self._store.put(key, value, self._revision, self._lease)
-        except LeaseLost:
-            self._lease = None
-            raise
-        except (Conflict, Indeterminate):
-            entry = await self._store.get(key)
-            if entry is not None and entry.value == value:
-                return entry.revision
-            self._revision = entry.revision if entry else None
-            # Or else an agent of this node that was killed: its key ends with its lease.
-            raise Unavailable(f"{self._node}'s place in the store is not free yet") from None
+        for _ in range(2):
+            try:
+                return await self._store.put(key, value, self._revision, self._lease)
+            except LeaseLost:
+                self._lease = None
+                raise
+            except (Conflict, Indeterminate):
+                entry = await self._store.get(key)
+                if entry is not None and entry.value == value:
+                    return entry.revision
+                self._revision = entry.revision if entry else None
+        # An agent of this node that was killed has it still; its key ends with its lease.
+        raise Unavailable(f"{self._node}'s place in the store is not free yet")
+
+    async def _leave(self) -> None:
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
+        await self._store.close()
 
     def _serve(self) -> None:
         self._loop.run_forever()
