@@ -80,6 +80,7 @@ class ControlPlane:
         """Stop, in the order in which nothing is lost."""
         await self.end_streams()
         await self.attendance.close()
+        await self.desk.close()
         await self.engine.close()
         await self.signals.close()
         await self.database.close()
