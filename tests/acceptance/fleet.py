@@ -172,6 +172,12 @@ tier = "{tier}"
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def stop_agent(self, name: str) -> None:
+        """SIGTERM, as an operator does."""
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(15)
+
     def stop(self) -> None:
         for process in self.processes.values():
             process.terminate()

@@ -58,7 +58,7 @@ def test_presence_is_what_counts_and_the_control_plane_may_be_away(tmp_path: Pat
         assert fleet.finish(fleet.deploy(fleet.publish(release="1"))).rollout.phase is (
             Phase.SUCCEEDED
         )
-        fleet.kill("n2")
+        fleet.stop_agent("n2")
         state(fleet, "n2", NodeState.UNKNOWN)
         # Longer than its app may be silent, the other one has had nothing to say.
         assert fleet.state_of("n1").state is NodeState.DONE

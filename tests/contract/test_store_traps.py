@@ -312,6 +312,30 @@ async def test_etcd_a_compacted_revision_is_read_again(etcd: Cluster) -> None:
             await come(seen, b"after")
 
 
+async def test_etcd_what_vanished_before_a_compaction_is_told_as_gone(etcd: Cluster) -> None:
+    async with opened(etcd.url("vanished")) as store:
+        lease = await store.lease(30.0)
+        await store.put("d/stays", b"one", None)
+        await store.put("d/goes", b"one", None, lease)
+        real, meanwhile = store._range, iter([True])
+
+        async def while_others_are_at_it(which: dict[str, str]) -> tuple[dict[str, Entry], int]:
+            entries, reached = await real(which)
+            if next(meanwhile, False):
+                await lease.release()
+                later = await store.put("elsewhere", b"one", None)
+                compact = json.dumps({"revision": later}).encode()
+                assert call(etcd.servers[0].port, "/v3/kv/compaction", compact)
+            return entries, reached
+
+        store._range = while_others_are_at_it
+        async with aclosing(store.follow("d/")) as batches, asyncio.timeout(20):
+            assert set(await anext(batches)) == {"d/stays", "d/goes"}
+            again = await anext(batches)
+            assert again["d/goes"] is None
+            assert again["d/stays"] is not None
+
+
 async def test_etcd_a_failed_transaction_does_not_say_so(etcd: Cluster) -> None:
     async with opened(etcd.url("txn")) as store:
         await store.put("k", b"one", None)

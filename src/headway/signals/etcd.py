@@ -125,10 +125,10 @@ class EtcdSignals:
         known: set[str] = set()
         async with aclosing(self._follow(self._many(prefix))) as states:
             async for whole, batch in states:
-                gone = dict.fromkeys(known - batch.keys()) if whole else {}
-                yield {**batch, **gone}
+                if whole:
+                    batch.update(dict.fromkeys(known - batch.keys()))
+                yield batch
                 known = {key for key in known | batch.keys() if batch.get(key, key) is not None}
-                known -= gone.keys()
 
     async def lease(self, ttl: float) -> KeptLease:
         """A lease of ``ttl`` seconds, rounded up."""

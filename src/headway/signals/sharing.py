@@ -59,10 +59,10 @@ class SharedWatches:
         finally:
             directory.readers -= 1
             if not directory.readers:
-                directory.reading.cancel()
-                await asyncio.gather(directory.reading, return_exceptions=True)
                 if self._directories.get(name) is directory:
                     del self._directories[name]
+                directory.reading.cancel()
+                await asyncio.gather(directory.reading, return_exceptions=True)
 
 
 class _Directory:
