@@ -7,7 +7,7 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from urllib.parse import parse_qs
 
@@ -102,18 +102,69 @@ async def imitation(*answers: tuple[int, bytes]) -> AsyncIterator[tuple[str, lis
         }
         return web.json_response([pair], headers={"X-Consul-Index": str(index)})
 
+    async with served(answer) as port:
+        try:
+            yield f"consul://127.0.0.1:{port}", asked
+        finally:
+            enough.set()
+
+
+@contextlib.asynccontextmanager
+async def served(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> AsyncIterator[int]:
+    """The port of a server that answers everything so."""
     app = web.Application()
-    app.router.add_get("/{any:.*}", answer)
+    app.router.add_route("*", "/{any:.*}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    port = site._server.sockets[0].getsockname()[1]
     try:
-        yield f"consul://127.0.0.1:{port}", asked
+        yield site._server.sockets[0].getsockname()[1]
     finally:
-        enough.set()
         await runner.cleanup()
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 409, 500, 503])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>It works!</html>",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"Results": [{}], "Errors": 5}',
+        b'{"kvs": [{"key": "!", "mod_revision": "1"}], "header": {"revision": "1"}}',
+        b'{"succeeded": true, "header": {"revision": "soon"}}',
+        b'[{"Key": "headway/k", "Value": "!!", "ModifyIndex": 1}]',
+    ],
+)
+@pytest.mark.parametrize("scheme", ["consul", "etcd"])
+async def test_whatever_answers_in_a_stores_place_is_a_store_error(
+    scheme: str, body: bytes, status: int
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=status, body=body)
+
+    async with served(answer) as port, opened(f"{scheme}://127.0.0.1:{port}") as store:
+        asked = (
+            store.get("k"),
+            store.put("k", b"one", None),
+            store.put("k", b"one", "1"),
+            store.list("k/"),
+            store.lease(10.0),
+            anext(store.watch("k")),
+            anext(store.follow("k/")),
+        )
+        for said in await asyncio.gather(*asked, return_exceptions=True):
+            assert said is None or isinstance(said, StoreError | dict), repr(said)
+        with pytest.raises(StoreError) as refusal:
+            await store.put("k", b"one", None)
+        if status == 200 and isinstance(refusal.value, Unavailable):
+            pytest.fail("a write that was answered well is said not to have been applied")
 
 
 async def test_consul_an_index_that_went_back_begins_again_at_nothing() -> None:

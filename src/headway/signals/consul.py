@@ -5,7 +5,6 @@ plain ``?cas`` answers ``true``, or ``false`` with status 200), leases are sessi
 """
 
 import asyncio
-import base64
 import contextlib
 import secrets
 from collections.abc import AsyncGenerator
@@ -14,9 +13,9 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from headway.errors import Conflict, LeaseLost, StoreDenied, StoreError, Unavailable
+from headway.errors import Conflict, Indeterminate, LeaseLost, StoreDenied, StoreError, Unavailable
 from headway.signals.gateway import Answer, Closed, Gateway
 from headway.signals.lease import KeptLease, now
 from headway.signals.location import Location
@@ -38,8 +37,25 @@ _NOT_APPLIED = (b"No cluster leader", b"No known Consul servers")
 
 class _Pair(Struct, rename="pascal"):
     key: str
-    value: str | None
+    value: bytes | None
     modify_index: int
+
+
+class _Step(Struct, rename="upper"):
+    kv: _Pair
+
+
+class _Wrong(Struct, rename="pascal"):
+    what: str = ""
+
+
+class _Outcome(Struct, rename="pascal"):
+    results: list[_Step] | None = None
+    errors: list[_Wrong] | None = None
+
+
+class _Session(Struct):
+    id: str = field(name="ID")
 
 
 class ConsulSignals:
@@ -68,17 +84,18 @@ class ConsulSignals:
         steps = _steps(self._root + key, value, expect, lease.id if lease else None)
         body = msgspec.json.encode([{"KV": step} for step in steps])
         answer = await self._http.ask("PUT", "/v1/txn", body, writes=True)
-        said = _decoded(answer)
-        if answer.status == 200:
-            return str(said["Results"][-1]["KV"]["ModifyIndex"])
-        wrong = "; ".join(error["What"] for error in said.get("Errors") or ())
+        said: _Outcome = _decoded(answer, _Outcome, otherwise=Indeterminate)
+        if answer.status == 200 and said.results:
+            return str(said.results[-1].kv.modify_index)
+        wrong = "; ".join(error.what for error in said.errors or ())
         if "invalid session" in wrong:
             raise LeaseLost(f"Consul has ended the session under which {key} was written")
         if "ermission denied" in wrong or "ACL not found" in wrong:
             raise StoreDenied(f"Consul does not let us in ({wrong}); check the token file")
         if answer.status == 409:
             raise Conflict(f"{key} is not at revision {expect} any more ({wrong}); read it again")
-        raise Unavailable(f"Consul refuses to write {key}: {wrong or answer.body[:200]!r}")
+        otherwise = Indeterminate if answer.status == 200 else Unavailable
+        raise otherwise(f"Consul does not say what became of {key}: {answer.body[:200]!r}")
 
     def watch(self, key: str) -> AsyncGenerator[Entry | None, None]:
         """The current entry, then the entry after each change."""
@@ -117,7 +134,7 @@ class ConsulSignals:
         answer = await self._http.ask("PUT", "/v1/session/create", body)
         if answer.status != 200:
             raise Unavailable(f"Consul grants no session: {answer.body[:200]!r}")
-        name = str(_decoded(answer)["ID"])
+        name = _decoded(answer, _Session).id
 
         async def renew() -> None:
             if (await self._http.ask("PUT", f"/v1/session/renew/{name}")).status == 404:
@@ -176,9 +193,7 @@ class ConsulSignals:
             raise Unavailable(f"Consul refuses to read {path}: {answer.body[:200]!r}")
         pairs = _decoded(answer, list[_Pair]) if answer.status == 200 else []
         entries = {
-            pair.key.removeprefix(self._root): Entry(
-                base64.b64decode(pair.value or ""), str(pair.modify_index)
-            )
+            pair.key.removeprefix(self._root): Entry(pair.value or b"", str(pair.modify_index))
             for pair in pairs
         }
         header = answer.headers.get("X-Consul-Index", "")
@@ -189,7 +204,7 @@ def _steps(key: str, value: bytes, expect: Revision | None, session: str | None)
     """The operations of a transaction that writes ``key`` only where it may."""
     write: dict[str, Any] = {
         "Key": key,
-        "Value": base64.b64encode(value).decode(),
+        "Value": value,
         # Consul may leave a write out that changes nothing, and its index would not rise.
         "Flags": secrets.randbits(64),
     }
@@ -201,10 +216,10 @@ def _steps(key: str, value: bytes, expect: Revision | None, session: str | None)
     return [*bound, fresh | {"Key": key}, write | {"Verb": "lock", "Session": session}]
 
 
-def _decoded(answer: Answer, into: Any = dict[str, Any]) -> Any:
+def _decoded(answer: Answer, into: Any, otherwise: type[StoreError] = Unavailable) -> Any:
     try:
         return msgspec.json.decode(answer.body, type=into)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise Unavailable(
+        raise otherwise(
             f"what answers is not Consul ({answer.status}): {answer.body[:200]!r}"
         ) from None

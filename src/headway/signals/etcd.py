@@ -4,17 +4,17 @@ Keys and values are base64, whole numbers are strings, and what is zero or false
 """
 
 import asyncio
-import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any
 from weakref import WeakSet
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 
 from headway.errors import (
     Conflict,
+    Indeterminate,
     LeaseLost,
     StoreDenied,
     StoreError,
@@ -35,14 +35,20 @@ _NOT_APPLIED = (b"etcdserver: no leader", b"too many requests", b"database space
 _REFUSALS = ("authentication failed", "permission denied", "user name", "not enabled")
 
 
+_Keys = Mapping[str, bytes]
+"""Which keys a request is about; msgspec writes bytes as base64."""
+
+_Number = Annotated[str, Meta(pattern=r"\A\d{1,19}\Z")]
+
+
 class _Pair(Struct):
-    key: str
-    mod_revision: str
-    value: str = ""
+    key: bytes
+    mod_revision: _Number
+    value: bytes = b""
 
 
-class _Header(Struct):
-    revision: str = "0"
+class _Header(Struct, frozen=True):
+    revision: _Number = "0"
 
 
 class _Range(Struct):
@@ -59,8 +65,30 @@ class _Watch(Struct):
     header: _Header
     events: list[_Event] = []
     canceled: bool = False
-    compact_revision: str = "0"
+    compact_revision: _Number = "0"
     cancel_reason: str = ""
+
+
+class _Written(Struct):
+    header: _Header = _Header()
+    succeeded: bool = False
+    error: str = ""
+
+
+class _Granted(Struct):
+    id: _Number = field(name="ID")
+
+
+class _Kept(Struct, frozen=True):
+    ttl: _Number = field(name="TTL", default="0")
+
+
+class _Keeping(Struct):
+    result: _Kept = _Kept()
+
+
+class _Authenticated(Struct):
+    token: str
 
 
 class _Line(Struct):
@@ -90,27 +118,29 @@ class EtcdSignals:
         check_size(key, value)
         if lease is not None:
             lease.check()
-        name, bound = _b64(self._root + key), lease.id if lease else "0"
-        compare = [{"key": name, "target": "MOD", "mod_revision": expect or "0"}]
+        name, bound = (self._root + key).encode(), lease.id if lease else "0"
+        compare: list[dict[str, bytes | str]] = [
+            {"key": name, "target": "MOD", "mod_revision": expect or "0"}
+        ]
         if expect is not None:
             compare.append({"key": name, "target": "LEASE", "lease": bound})
-        write = {"key": name, "value": _b64(value), "lease": bound}
+        write = {"key": name, "value": value, "lease": bound}
         answer = await self._ask(
             "kv/txn", {"compare": compare, "success": [{"request_put": write}]}, writes=True
         )
-        said = _decoded(answer, dict[str, Any])
+        said: _Written = _decoded(answer, _Written, otherwise=Indeterminate)
         if answer.status != 200:
-            wrong = str(said.get("error", ""))
+            wrong = said.error
             if "lease not found" in wrong:
                 raise LeaseLost(f"etcd has ended the lease under which {key} was written")
             if "too large" in wrong:
                 raise TooLarge(f"etcd takes no value as large as that of {key}")
             raise Unavailable(f"etcd refuses to write {key}: {wrong}")
-        if not said.get("succeeded"):
+        if not said.succeeded:
             if lease is not None:
                 await self._renew(lease.id)
             raise Conflict(f"{key} is not at revision {expect} any more; read it again")
-        return str(said["header"]["revision"])
+        return said.header.revision
 
     def watch(self, key: str) -> AsyncGenerator[Entry | None, None]:
         """The current entry, then the entry after each change."""
@@ -135,7 +165,7 @@ class EtcdSignals:
         asked = now()
         ttl = float(-int(-ttl // 1))
         answer = await self._ask("lease/grant", {"TTL": str(int(ttl))})
-        name = str(_well(answer, "grants no lease")["ID"])
+        name = _well(answer, _Granted).id
 
         async def end() -> None:
             await self._ask("lease/revoke", {"ID": name})
@@ -164,7 +194,7 @@ class EtcdSignals:
                     yield batch.get(key)
 
     async def _follow(
-        self, which: dict[str, str]
+        self, which: _Keys
     ) -> AsyncGenerator[tuple[bool, dict[str, Entry | None]], None]:
         """Everything (True), then what changed (False); everything again after a compaction.
 
@@ -181,10 +211,10 @@ class EtcdSignals:
             return
 
     async def _changes(
-        self, which: dict[str, str], revision: int
+        self, which: _Keys, revision: int
     ) -> AsyncGenerator[dict[str, Entry | None], None]:
         """What changed after ``revision``; ends when etcd has forgotten what did."""
-        create = which | {"start_revision": str(revision + 1)}
+        create = {**which, "start_revision": str(revision + 1)}
         body = msgspec.json.encode({"create_request": create})
         # Without this a server that is cut off from the others keeps a watch that hears nothing.
         headers = {"Grpc-Metadata-hasleader": "true", **await self._authorized()}
@@ -213,17 +243,14 @@ class EtcdSignals:
                 if batch:
                     yield batch
 
-    async def _range(self, which: dict[str, str]) -> tuple[dict[str, Entry], int]:
-        answer = await self._ask("kv/range", which)
-        if answer.status != 200:
-            raise Unavailable(f"etcd refuses to read: {_decoded(answer, dict[str, Any])}")
-        found = _decoded(answer, _Range)
+    async def _range(self, which: _Keys) -> tuple[dict[str, Entry], int]:
+        found: _Range = _well(await self._ask("kv/range", which), _Range)
         return {self._name(pair): _entry(pair) for pair in found.kvs}, int(found.header.revision)
 
     async def _renew(self, lease: str) -> None:
-        said = _well(await self._ask("lease/keepalive", {"ID": lease}), "renews no lease")
+        said: _Keeping = _well(await self._ask("lease/keepalive", {"ID": lease}), _Keeping)
         # For a lease that has ended the answer is as cheerful, but without a TTL.
-        if int(said.get("result", {}).get("TTL", "0")) <= 0:
+        if int(said.result.ttl) <= 0:
             raise LeaseLost("etcd has ended the lease; stop acting under it")
 
     async def _ask(self, path: str, message: Any, *, writes: bool = False) -> Answer:
@@ -253,26 +280,22 @@ class EtcdSignals:
             answer = await self._http.ask("POST", "/v3/auth/authenticate", who)
             if answer.status != 200:
                 raise StoreDenied(f"etcd does not let us in: {answer.body[:200]!r}")
-            self._token = str(_decoded(answer, dict[str, Any])["token"])
+            self._token = _decoded(answer, _Authenticated).token
         return {"Authorization": self._token}
 
-    def _one(self, key: str) -> dict[str, str]:
-        return {"key": _b64(self._root + key)}
+    def _one(self, key: str) -> _Keys:
+        return {"key": (self._root + key).encode()}
 
-    def _many(self, prefix: str) -> dict[str, str]:
+    def _many(self, prefix: str) -> _Keys:
         first = (self._root + prefix).encode()
-        return {"key": _b64(first), "range_end": _b64(first[:-1] + bytes([first[-1] + 1]))}
+        return {"key": first, "range_end": first[:-1] + bytes([first[-1] + 1])}
 
     def _name(self, pair: _Pair) -> str:
-        return base64.b64decode(pair.key).decode().removeprefix(self._root)
-
-
-def _b64(text: str | bytes) -> str:
-    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+        return pair.key.decode("utf-8", "replace").removeprefix(self._root)
 
 
 def _entry(pair: _Pair) -> Entry:
-    return Entry(base64.b64decode(pair.value), pair.mod_revision)
+    return Entry(pair.value, pair.mod_revision)
 
 
 def _result(line: bytes) -> _Watch:
@@ -285,17 +308,16 @@ def _result(line: bytes) -> _Watch:
     return said.result
 
 
-def _well(answer: Answer, otherwise: str) -> dict[str, Any]:
-    said: dict[str, Any] = _decoded(answer, dict[str, Any])
+def _well(answer: Answer, into: Any) -> Any:
     if answer.status != 200:
-        raise Unavailable(f"etcd {otherwise}: {said.get('error')}")
-    return said
+        raise Unavailable(f"etcd refuses ({answer.status}): {answer.body[:200]!r}")
+    return _decoded(answer, into)
 
 
-def _decoded(answer: Answer, into: Any) -> Any:
+def _decoded(answer: Answer, into: Any, otherwise: type[StoreError] = Unavailable) -> Any:
     try:
         return msgspec.json.decode(answer.body, type=into)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise Unavailable(
+        raise otherwise(
             f"what answers is not etcd ({answer.status}): {answer.body[:200]!r}"
         ) from None
