@@ -10,16 +10,17 @@ settings.register_profile("headway", deadline=None)
 settings.load_profile("headway")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def program():
     """Find a real program that a test drives: ``program("chromium")`` gives its path.
+    A path, for what is no program, is found as it is.
 
     Where it is missing the test is skipped with the reason; with HEADWAY_REQUIRE_SERVERS set,
     as in CI, that is a failure.
     """
 
     def find(name: str) -> str:
-        path = shutil.which(name)
+        path = name if os.path.isfile(name) else shutil.which(name)
         if path is not None:
             return path
         sentence = f"{name} is not installed; `make servers` installs it"

@@ -25,8 +25,9 @@ PATIENCE = 60.0
 class RealFleet:
     """Everything lies in ``home``; every process is stopped by ``stop``."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, store: str = "") -> None:
         self.home = home
+        self.store = store
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = home / "control"
@@ -36,7 +37,12 @@ class RealFleet:
 
     def start_server(self) -> None:
         listen = f"127.0.0.1:{self.port}"
-        self._start("server", "server", "--data", str(self.data), "--listen", listen)
+        arguments = ["--data", str(self.data), "--listen", listen]
+        if self.store:
+            config = self.home / "server.toml"
+            config.write_text(f'data = "{self.data}"\nstore = "{self.store}"\ndirect = true\n')
+            arguments += ["--config", str(config)]
+        self._start("server", "server", *arguments)
 
         def answers() -> bool:
             try:
@@ -79,6 +85,7 @@ server = "{self.url}"
 token_file = "token"
 root = "root"
 report_every = 0.5
+{f'store = "{self.store}"' if self.store else ""}
 [trust]
 build = [{json.dumps(str(keys / "build.key.pub"))}]
 release = [{json.dumps(str(keys / "release.key.pub"))}]
@@ -165,6 +172,12 @@ tier = "{tier}"
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def stop_agent(self, name: str) -> None:
+        """SIGTERM, as an operator does."""
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(15)
+
     def stop(self) -> None:
         for process in self.processes.values():
             process.terminate()
@@ -201,8 +214,9 @@ tier = "{tier}"
 
 
 @contextlib.contextmanager
-def real_fleet(home: Path) -> Iterator[RealFleet]:
-    fleet = RealFleet(home)
+def real_fleet(home: Path, store: str = "") -> Iterator[RealFleet]:
+    """A running control plane; with the URL of a ``store``, agents watch and report there."""
+    fleet = RealFleet(home, store)
     try:
         fleet.start_server()
         yield fleet

@@ -30,7 +30,8 @@ from headway.server.config import ServerConfig
 from headway.server.main import serve
 {sabotage}
 try:
-    serve(ServerConfig(data=Path(sys.argv[1]), listen=sys.argv[2], log="debug"))
+    data, listen, store = sys.argv[1:]
+    serve(ServerConfig(data=Path(data), listen=listen, store=store or None, log="debug"))
 except HeadwayError as error:
     sys.exit(print(error.sentence, file=sys.stderr) or error.exit_code)
 """
@@ -54,12 +55,14 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> No
 class Server:
     """Starts at once, and is ready when the constructor returns."""
 
-    def __init__(self, data: Path, listen: str = "127.0.0.1:0", sabotage: str = "") -> None:
+    def __init__(
+        self, data: Path, listen: str = "127.0.0.1:0", sabotage: str = "", store: str = ""
+    ) -> None:
         self.data = data
         self.log = data.parent / "server.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", RUN.format(sabotage=sabotage), str(data), listen],
+                [sys.executable, "-c", RUN.format(sabotage=sabotage), str(data), listen, store],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -135,6 +135,9 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the node stands; a wave can be bounded by zone."""
     report_every: Period = 5.0
     """How often to report when nothing changes."""
+    store: str | None = None
+    """The URL of a signal store to watch and report in, instead of at the control plane; builds
+    still come from ``server``."""
 
 
 def load(path: Path) -> AgentConfig:

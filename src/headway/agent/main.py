@@ -44,7 +44,7 @@ def run(config_path: Path) -> None:
     heap.be_frugal()
     config = load(config_path)
     token = _token(config.token_file)
-    link = HubClient(config.server, token)
+    link = _link(config, token)
     storage = open_storage(f"{config.server.rstrip('/')}/v1/store", token)
     source = Fetcher(storage, Trust.load(config.trust.build))
     logging.start()
@@ -137,6 +137,14 @@ class Agent:
             worker.report(self._boot, self._seq, self._counters.of(name))
             for name, worker in self._workers.items()
         )
+
+
+def _link(config: AgentConfig, token: str) -> Link:
+    if config.store is None:
+        return HubClient(config.server, token)
+    from headway.signals.direct import DirectLink  # noqa: PLC0415 — asyncio, where it is needed
+
+    return DirectLink(config.store, config.node)
 
 
 def _thread(target: Callable[[], None]) -> threading.Thread:

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated
+from zlib import crc32
 
 from msgspec import Meta, Struct
 
@@ -58,3 +59,28 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
     output: Output = ""
     failed: Failure | None = None
     counters: dict[str, float] = {}
+
+
+class Presence(Struct, frozen=True):
+    """All that a node says where it reports through the signal store: one value, under a lease.
+
+    ``lease`` tells what an agent has written from what another one of the node has.
+    """
+
+    enrolment: Enrolment
+    reports: tuple[Report, ...] = ()
+    lease: str = ""
+
+
+PRESENCE_SHARDS = 64
+"""Into how many directories nodes are spread: a store may read a whole one at each change."""
+
+
+def presence_shard(number: int) -> str:
+    """The directory of one shard."""
+    return f"presence/{number:02x}/"
+
+
+def presence_key(node: str) -> str:
+    """Where a node's presence is in the store."""
+    return f"{presence_shard(crc32(node.encode()) % PRESENCE_SHARDS)}{node}"

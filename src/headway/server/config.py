@@ -51,6 +51,11 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ``data/artifacts``."""
     upkeep: UpkeepSettings | None = None
     """When to tidy up by itself; without this table, only when told (``headway build gc``)."""
+    store: str | None = None
+    """The URL of a signal store on Consul, etcd or ZooKeeper; without it, the embedded one in
+    ``data/signals.db``."""
+    direct: bool = False
+    """Whether agents that watch such a store themselves are heard there too."""
 
     def address(self) -> tuple[str, int]:
         """Host and port. Raises InvalidInput."""

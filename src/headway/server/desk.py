@@ -57,6 +57,11 @@ class ReportDesk:
             self._gathering = asyncio.create_task(self._commit_soon())
         await asyncio.shield(self._gathering)
 
+    async def close(self) -> None:
+        """Make durable what was taken in, also for whoever no longer waits for it."""
+        if self._gathering is not None:
+            await asyncio.gather(self._gathering, return_exceptions=True)
+
     def _check(self, report: Report, caller: Identity) -> None:
         if report.node != caller.name:
             raise Denied(f"{caller.name} cannot report for {report.node}")

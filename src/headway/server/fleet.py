@@ -60,6 +60,13 @@ class Fleet:
         self._reports[key] = report, at
         return True
 
+    def vouch(self, report: Report, at: float) -> None:
+        """A report that stands in the signal store, if it is the last, counts as received again."""
+        key = report.node, report.app
+        known = self._reports.get(key)
+        if known is not None and (known[0].boot, known[0].seq) == (report.boot, report.seq):
+            self._reports[key] = report, at
+
     def heard(self, node: str, app: str) -> tuple[Report, float] | None:
         """A node's last report of an app, and when it was received."""
         return self._reports.get((node, app))

@@ -28,7 +28,7 @@ from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
 from headway.server.plane import ControlPlane
 from headway.server.rounds import rounds
-from headway.signals.embedded import EmbeddedSignals
+from headway.signals.stores import open_store
 
 GRACE_SECONDS = 2
 """How long requests that are under way may take once the server was asked to stop."""
@@ -49,7 +49,7 @@ def serve(config: ServerConfig) -> None:
 async def _run(config: ServerConfig, listener: socket.socket) -> None:
     keys = premises.keys(config)
     database = Database(f"sqlite:///{config.data / 'headway.db'}")
-    signals = EmbeddedSignals(config.data / "signals.db")
+    signals = open_store(config.store or f"embedded:{config.data / 'signals.db'}")
     await _first_admin(config, database)
     plane = ControlPlane(
         database=database,
@@ -59,6 +59,7 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
         build_trust=keys.build_trust,
         signal_trust=keys.signal_trust,
         judge=Guard(),
+        direct=config.direct,
     )
     try:
         await plane.start()

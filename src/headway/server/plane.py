@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headway.builds.storage import warehouse
 from headway.server.api.frames import update_frame
+from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
 from headway.server.database import tokens
 from headway.server.database.connection import Database
@@ -25,8 +26,9 @@ class ControlPlane:
     """One control plane. ``start`` takes up what the last one left, ``close`` leaves it whole.
 
     ``build_trust`` holds the keys whose builds are accepted; ``signal_trust`` those whose
-    signals in the store count. ``tidying`` is held while artifacts are merged or removed, and
-    while a build is taken in, which must find whole what it relies upon.
+    signals in the store count. With ``direct``, nodes are heard in the store too. ``tidying``
+    is held while artifacts are merged or removed, and while a build is taken in, which must
+    find whole what it relies upon.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class ControlPlane:
         signal_trust: Trust | None = None,
         judge: Judge | None = None,
         clock: Callable[[], float] = time.time,
+        direct: bool = False,
     ) -> None:
         self.clock = clock
         self.database = database
@@ -56,6 +59,8 @@ class ControlPlane:
         self.roster = Roster(database, publisher, self.fleet, self.news, clock)
         self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, clock)
+        self.attendance = Attendance(signals, self.roster, self.desk, self.fleet, clock)
+        self._direct = direct
 
     async def start(self) -> None:
         """Load what is known and carry on. Raises StorageFailed or StoreError."""
@@ -63,6 +68,8 @@ class ControlPlane:
         await self.roster.load()
         await self.desk.load()
         await self.engine.start()
+        if self._direct:
+            self.attendance.start()
 
     async def end_streams(self) -> None:
         """Let every open stream end, so that no reader delays the stop."""
@@ -72,6 +79,8 @@ class ControlPlane:
     async def close(self) -> None:
         """Stop, in the order in which nothing is lost."""
         await self.end_streams()
+        await self.attendance.close()
+        await self.desk.close()
         await self.engine.close()
         await self.signals.close()
         await self.database.close()

@@ -4,7 +4,7 @@
 <data>/keys/           release.key and build.key, each with its public key beside it
 <data>/admin.token     the first admin's token
 <data>/headway.db      the database
-<data>/signals.db      the embedded signal store
+<data>/signals.db      the embedded signal store, unless another is configured
 <data>/artifacts/      what is published
 """
 

@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -18,8 +18,9 @@ from msgspec import Struct
 
 from headway.errors import Conflict, Indeterminate, StorageFailed, StoreError, Unavailable
 from headway.signals.changes import Changes
-from headway.signals.memory import check_size, succeed
-from headway.signals.port import Entry, Revision
+from headway.signals.lease import KeptLease, LocalLeases
+from headway.signals.memory import check_expected, check_size
+from headway.signals.port import Entry, Lease, Revision
 
 GATHER_SECONDS = 0.005
 MAX_BATCH = 512
@@ -52,6 +53,8 @@ class EmbeddedSignals:
         except sqlite3.Error as error:
             raise StorageFailed(f"the signal store {path} cannot be opened: {error}") from None
         self._changes = Changes()
+        self._leases = LocalLeases(self._drop)
+        self._leased = 0
         self._queue: SimpleQueue[_Write | None] = SimpleQueue()
         self._trouble = ""
         self._closed = False
@@ -63,38 +66,69 @@ class EmbeddedSignals:
         self._check()
         return self._entries.get(key)
 
-    async def put(self, key: str, value: bytes, expect: Revision | None) -> Revision:
-        """Write ``value`` durably if the key is at ``expect``.
+    async def put(
+        self, key: str, value: bytes, expect: Revision | None, lease: Lease | None = None
+    ) -> Revision:
+        """Write ``value`` durably if the key is at ``expect``; under a lease, in memory only.
 
-        Raises Conflict, TooLarge, Unavailable, or Indeterminate when the commit itself failed.
+        Raises Conflict, LeaseLost, TooLarge, Unavailable, or Indeterminate when the commit
+        itself failed.
         """
         self._check()
         check_size(key, value)
+        if lease is not None or self._leases.holds(key):
+            return self._put_leased(key, value, expect, lease)
         write = _Write(key, value, expect, self._loop.create_future())
         self._queue.put(write)
         return await write.done
 
-    def watch(self, key: str) -> AsyncIterator[Entry | None]:
+    def watch(self, key: str) -> AsyncGenerator[Entry | None, None]:
         """The current entry, then the entry after each change."""
-        return self._changes.follow(key, lambda: self._entries.get(key))
+        return self._changes.watch(key, lambda: self._entries.get(key))
 
     async def list(self, prefix: str) -> dict[str, Entry]:
         """All entries whose key begins with ``prefix``."""
         self._check()
         return {key: entry for key, entry in self._entries.items() if key.startswith(prefix)}
 
+    def follow(self, prefix: str) -> AsyncGenerator[dict[str, Entry | None], None]:
+        """All entries under ``prefix``, then those that changed."""
+        return self._changes.follow(prefix, self._entries)
+
+    async def lease(self, ttl: float) -> KeptLease:
+        """A lease that lasts until it is released, or this process is paused for ``ttl``."""
+        self._check()
+        return self._leases.grant(ttl)
+
     async def health(self) -> str:
         """An empty string when the last write succeeded, else what went wrong with it."""
         return "the signal store is closed" if self._closed else self._trouble
 
     async def close(self) -> None:
-        """Finish the writes that were accepted, then end all watches."""
+        """Finish the writes that were accepted, then end all leases and watches."""
         if self._closed:
             return
         self._closed = True
+        await self._leases.close()
         self._queue.put(None)
         await asyncio.to_thread(self._writer.join)
         self._changes.close()
+
+    def _put_leased(
+        self, key: str, value: bytes, expect: Revision | None, lease: Lease | None
+    ) -> Revision:
+        """What vanishes with this process need not survive it."""
+        found = self._entries.get(key)
+        check_expected(key, found, expect)
+        self._leases.bind(key, lease, new=found is None)
+        self._leased += 1
+        self._entries[key] = Entry(value, f"leased-{self._leased}")
+        self._changes.announce(key)
+        return self._entries[key].revision
+
+    def _drop(self, key: str) -> None:
+        del self._entries[key]
+        self._changes.announce(key)
 
     def _check(self) -> None:
         if self._closed:
@@ -145,15 +179,16 @@ class EmbeddedSignals:
         ).fetchone()
         try:
             found = Entry(row[0], str(row[1])) if row else None
-            revision = succeed(write.key, found, write.expect)
+            check_expected(write.key, found, write.expect)
         except Conflict as conflict:
             return conflict
+        revision = int(found.revision) + 1 if found else 1
         self._connection.execute(
             "INSERT INTO entries (key, value, revision) VALUES (?, ?, ?)"
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision",
-            (write.key, write.value, int(revision)),
+            (write.key, write.value, revision),
         )
-        return Entry(write.value, revision)
+        return Entry(write.value, str(revision))
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
