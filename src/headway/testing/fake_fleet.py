@@ -238,9 +238,9 @@ class FakeFleet:
 
     async def _mind_silence(self) -> None:
         while True:
-            await asyncio.sleep(SILENCE_SECONDS)
+            await asyncio.sleep(1.0)
             for node in self.nodes.values():
-                if node.is_silent():
+                if node.mind(SILENCE_SECONDS):
                     self.errors["a server fell silent"] += 1
 
 

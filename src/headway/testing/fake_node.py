@@ -79,14 +79,13 @@ class FakeNode:
         if self._watch is not None:
             self._watch.close()
 
-    def is_silent(self) -> bool:
-        """Whether the server has said nothing since the last time that this was asked."""
-        if self._watch is None or self._watch.transport is None:
+    def mind(self, silence: float) -> bool:
+        """End a watch on which nothing came for so many seconds; whether that was so."""
+        watch = self._watch
+        if watch is None or watch.transport is None or time.monotonic() - watch.spoke <= silence:
             return False
-        silent, self._watch.spoke = not self._watch.spoke, False
-        if silent:
-            self._watch.transport.abort()
-        return silent
+        watch.transport.abort()
+        return True
 
     def tell(self) -> None:
         """Report, when the report before has been answered."""

@@ -1,6 +1,7 @@
 """The sockets of a fake fleet: watches, one for each node, and lines that requests are sent on."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -31,17 +32,19 @@ class Watch(asyncio.Protocol):
         self._ended = ended
         self._received = b""
         self._head = True
-        self.alive = self.spoke = False
+        self.alive = False
+        self.spoke = time.monotonic()
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the watch."""
         self.transport = cast(asyncio.Transport, transport)
+        self.spoke = time.monotonic()
         self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         """Take in whole events; what is not one is kept until the rest of it comes."""
-        self.spoke = True
+        self.spoke = time.monotonic()
         if self._received:
             data = self._received + data
         if self._head:
