@@ -6,6 +6,8 @@ What it shows is what ``core.fleet.view`` would, at a cost that follows the news
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from msgspec import structs
+
 from headway.core.fleet import Member, see
 from headway.model.rollout import FleetView, NodeView
 from headway.model.signal import Signal
@@ -45,8 +47,9 @@ class Sight:
         silent_after: float,
     ) -> FleetView:
         """All nodes by tier, each tier in order of position. ``nodes()`` are those with a seat."""
-        if self._everything or signal != self._signal or silent_after != self._silent_after:
-            self._signal, self._silent_after = signal, silent_after
+        asked = _gist(signal)
+        if self._everything or asked != self._signal or silent_after != self._silent_after:
+            self._signal, self._silent_after = asked, silent_after
             self._look_at_all(nodes(), now)
         elif moved := self._moved | self._timed | self._fallen_silent(now):
             self._look_at(moved, now)
@@ -105,3 +108,10 @@ class Sight:
 
     def _is_late(self, at: float, now: float) -> bool:
         return now - at > self._silent_after
+
+
+def _gist(signal: Signal | None) -> Signal | None:
+    """What a signal asks for, without who wrote it, when and why."""
+    if signal is None:
+        return None
+    return structs.replace(signal, prepare=False, issued_at=0.0, by="", why="")

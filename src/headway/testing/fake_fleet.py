@@ -57,7 +57,8 @@ class FakeFleet:
     ``heard`` and ``attested`` count, for each epoch, the nodes that have received it and those
     whose report on it, at rest, the server has acknowledged; ``taken`` counts all acknowledged
     reports. ``errors`` counts what went wrong by its
-    sentence, but for connections that could not be made or broke (``breaks``).
+    sentence, but for connections that could not be made or broke (``breaks``). ``connected`` is
+    how many watches are up.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class FakeFleet:
         self.heard: dict[int, Tally] = {}
         self.attested: dict[int, Tally] = {}
         self.errors: Counter[str] = Counter()
-        self.breaks = self.taken = 0
+        self.breaks = self.taken = self.connected = 0
         self._trust = trust
         self._known: OrderedDict[bytes, Signal | NodeRecord | None] = OrderedDict()
         self._report_every = report_every
@@ -135,11 +136,6 @@ class FakeFleet:
             node.close()
         self._lines.close()
         await asyncio.sleep(0)
-
-    @property
-    def connected(self) -> int:
-        """How many watches are up."""
-        return sum(node.is_connected for node in self.nodes.values())
 
     def running(self, build: str | None) -> int:
         """How many nodes run ``build``."""

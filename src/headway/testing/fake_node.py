@@ -54,11 +54,6 @@ class FakeNode:
         self._failures = self._attested = 0
         self._server = random.randrange(len(fleet.addresses))  # noqa: S311
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether its watch is up."""
-        return self._watch is not None and self._watch.alive
-
     def enrolment(self) -> bytes:
         """How it presents itself."""
         tiers = {self._fleet.app: self.place.tier}
@@ -68,7 +63,7 @@ class FakeNode:
         """Open the watch; when that fails, again with full jitter, at the next server."""
         fleet, token = self._fleet, self.place.token
         path = f"/v1/node/watch?apps={fleet.app}&node={self.place.node}"
-        self._watch = Watch(fleet.request("GET", path, token), self._hear, self._ended)
+        self._watch = Watch(fleet.request("GET", path, token), self._begun, self._hear, self._ended)
         try:
             await fleet.dial(self._watch, self._server)
         except OSError:
@@ -93,7 +88,12 @@ class FakeNode:
         if not self._telling:
             self._report()
 
+    def _begun(self) -> None:
+        self._fleet.connected += 1
+
     def _ended(self, why: str) -> None:
+        if self._watch is not None and self._watch.alive:
+            self._fleet.connected -= 1
         self._watch = None
         if why:
             self._fleet.errors[why] += 1

@@ -11,9 +11,14 @@ Answered = Callable[[int, bytes], None]
 
 
 class Watch(asyncio.Protocol):
-    """A held connection. ``heard`` is called with the data of each update, ``ended`` with why."""
+    """A held connection.
+
+    ``begun`` is called when it stands, ``heard`` with the data of each update, ``ended`` with what
+    the server did wrong, or nothing when the connection broke.
+    """
 
     __slots__ = (
+        "_begun",
         "_ended",
         "_head",
         "_heard",
@@ -25,9 +30,14 @@ class Watch(asyncio.Protocol):
     )
 
     def __init__(
-        self, request: bytes, heard: Callable[[bytes], None], ended: Callable[[str], None]
+        self,
+        request: bytes,
+        begun: Callable[[], None],
+        heard: Callable[[bytes], None],
+        ended: Callable[[str], None],
     ) -> None:
         self._request = request
+        self._begun = begun
         self._heard = heard
         self._ended = ended
         self._received = b""
@@ -57,6 +67,7 @@ class Watch(asyncio.Protocol):
                 return
             self._head, data = False, data[end + 4 :]
             self.alive = True
+            self._begun()
         *events, self._received = data.split(b"\n\n")
         for event in events:
             if event.startswith(b"event: update\ndata: "):
@@ -64,7 +75,6 @@ class Watch(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The other side has gone."""
-        self.alive = False
         ended, self._ended = self._ended, _nobody
         ended("")
 

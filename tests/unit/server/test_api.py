@@ -348,7 +348,7 @@ async def test_the_newest_report_wins_and_a_repetition_changes_nothing(node: Web
 async def test_reports_are_durable_when_they_are_acknowledged(node: Web) -> None:
     from headway.server.database import reports
 
-    body = [report(seq=seq) for seq in range(1, 20)]
+    body = [report(seq=seq, why=f"{seq}") for seq in range(1, 20)]
     assert (await node(N, "POST", "/v1/node/reports", json=body)).status_code == 204
     ((kept, _),) = await node.plane.database.read(reports.every)
     assert kept.seq == 19
