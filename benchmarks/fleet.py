@@ -36,6 +36,7 @@ from headway.signals.patience import FIRST_SECONDS, LAST_SECONDS
 from headway.testing import FakeFleet
 
 ROUNDS = 5
+LINES = 2_000
 REPORT_ROUNDS = 5
 POLL_SECONDS = 0.02
 PATIENCE = 120.0
@@ -157,6 +158,7 @@ async def measure(size: int, restart: float, rounds: int, everything: bool) -> d
                 set_up.places,
                 set_up.trust,
                 restart=lambda node, build: restart,
+                lines=LINES,
             )
             began = time.monotonic()
             async with fleet:
