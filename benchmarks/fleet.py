@@ -162,7 +162,7 @@ async def measure(size: int, restart: float, rounds: int, everything: bool) -> d
             )
             began = time.monotonic()
             async with fleet:
-                print(f"up {time.monotonic()-began:.2f}", file=sys.stderr)
+                print(f"up {time.monotonic() - began:.2f}", file=sys.stderr)
                 steps, reverts = await rollouts(set_up, fleet, rounds)
                 print(steps, reverts, file=sys.stderr)
                 if everything:

@@ -118,7 +118,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     node: NodeName
     """This node's name; its token must have the same."""
     server: Url
-    """The control plane's address."""
+    """The control plane's address; builds are fetched from there."""
     token_file: Path
     """The file with this node's token."""
     root: Path
@@ -131,6 +131,9 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the node stands; a wave can be bounded by zone."""
     report_every: Period = 5.0
     """How often to report when nothing changes."""
+    servers: tuple[Url, ...] = ()
+    """Where to hold the line instead: addresses of hubs, and of the control plane if it is to be
+    one of them. One is chosen at random, and the next one when it does not answer."""
 
 
 def load(path: Path) -> AgentConfig:

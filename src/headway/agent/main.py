@@ -43,7 +43,7 @@ def run(config_path: Path) -> None:
     """
     config = load(config_path)
     token = _token(config.token_file)
-    link = HubClient(config.server, token)
+    link = HubClient(config.servers or (config.server,), token, node=config.node)
     storage = open_storage(f"{config.server.rstrip('/')}/v1/store", token)
     source = Fetcher(storage, Trust.load(config.trust.build))
     logging.start()

@@ -4,8 +4,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from headway.errors import InvalidInput
-
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The server's configuration file; only ``data`` is needed.
@@ -14,8 +12,10 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     everything lies in. Without ``release_key`` and ``build_trust`` the keys in ``data/keys``
     are used, and made at the first start. ``signal_trust`` are further public keys whose
     signals in the store count, for example the last release key. ``artifacts`` is where builds
-    are published, a directory or ``s3://BUCKET/PREFIX``; without it, ``data/artifacts``. ``log``
-    is ``debug``, ``info`` or ``warning``.
+    are published, a directory or ``s3://BUCKET/PREFIX``; without it, ``data/artifacts``. With
+    ``tls_certificate``, a file with the certificate and its chain, everything is served over TLS;
+    ``tls_key`` is the file of its key, where that is another one. ``log`` is ``debug``, ``info``
+    or ``warning``.
     """
 
     data: Path
@@ -25,10 +25,5 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     signal_trust: tuple[Path, ...] = ()
     log: str = "info"
     artifacts: str | None = None
-
-    def address(self) -> tuple[str, int]:
-        """Host and port. Raises InvalidInput."""
-        host, _, port = self.listen.rpartition(":")
-        if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-            raise InvalidInput(f'listen must be ADDRESS:PORT, not "{self.listen}"')
-        return host.removeprefix("[").removesuffix("]"), int(port)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None

@@ -1,12 +1,14 @@
 """The control plane as it stands behind the connections of nodes."""
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
-from headway.errors import Denied, InvalidInput
+from headway.errors import Denied, HeadwayError, InvalidInput
 from headway.model.access import Identity, Role
 from headway.model.report import Enrolment, Report
+from headway.model.views import MAX_PACKETS, Packet, Problem
 from headway.server.auth.callers import Callers
 from headway.server.desk import ReportDesk
 from headway.server.roster import Roster
@@ -53,6 +55,22 @@ class NodeDoor:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInput(f"the body of the request: {error}"[:1000]) from None
         return self._desk.take(reports, caller)
+
+    async def take_over(self, packets: Sequence[Packet]) -> list[Problem | None]:
+        """Take in what a hub passes on from many nodes: for each what was wrong, or None.
+
+        The hub is not trusted: each packet counts by the node's own token.
+        """
+        if len(packets) > MAX_PACKETS:
+            raise InvalidInput(f"{len(packets)} packets at once, {MAX_PACKETS} are allowed")
+        return await asyncio.gather(*map(self._open, packets))
+
+    async def _open(self, packet: Packet) -> Problem | None:
+        try:
+            await asyncio.shield(self.report(packet.token, bytes(packet.reports)))
+        except HeadwayError as error:
+            return Problem(error.code, error.sentence, error.status)
+        return None
 
     def _identify(self, secret: str) -> Identity:
         caller = self._callers.identify(secret)

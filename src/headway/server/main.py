@@ -3,24 +3,18 @@
 import asyncio
 import contextlib
 import gc
-import logging
-import os
-import resource
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import structlog
 import uvicorn
 import uvloop
 from sqlalchemy import Connection
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from headway.errors import InvalidInput, Refused
 from headway.guard.judge import Guard
 from headway.model.access import Role
 from headway.server import premises
@@ -32,12 +26,9 @@ from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
 from headway.server.plane import ControlPlane
+from headway.signals import process
 from headway.signals.embedded import EmbeddedSignals
 from headway.signals.hub_server import BACKLOG, NodeConnection
-
-GC_THRESHOLD = 50_000
-"""Objects made before the garbage collector looks at the young ones: with the default of 700 it
-stops the server for near a second while ten thousand nodes are told."""
 
 GRACE_SECONDS = 2
 """How long requests that are under way may take once the server was asked to stop."""
@@ -48,9 +39,9 @@ def serve(config: ServerConfig) -> None:
 
     Raises a HeadwayError, with the sentence to show and the exit code, when it cannot start.
     """
-    _log_to_stderr(config.log)
-    _make_room()
-    with premises.occupied(config.data), _bound(config) as listener:
+    process.log_to_stderr(config.log)
+    process.make_room()
+    with premises.occupied(config.data), process.bound(config.listen) as listener:
         uvloop.run(_run(config, listener))
 
 
@@ -72,7 +63,7 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
         await plane.start()
         # What is here now stays; without this, each full collection looks at all of it again.
         gc.freeze()
-        await _Server(plane).serve(sockets=[listener])
+        await _Server(plane, config).serve(sockets=[listener])
     finally:
         await plane.close()
 
@@ -85,10 +76,12 @@ def _connection(plane: ControlPlane, **facts: Any) -> asyncio.Protocol:
 class _Server(uvicorn.Server):
     """uvicorn, but it says when it is ready, and open streams do not delay its stop."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, config: ServerConfig) -> None:
         super().__init__(
             uvicorn.Config(
                 create_app(plane, (cockpit(plane),)),
+                ssl_certfile=config.tls_certificate,
+                ssl_keyfile=config.tls_key,
                 http=partial(_connection, plane),  # type: ignore[arg-type]
                 loop="none",
                 lifespan="off",
@@ -105,10 +98,7 @@ class _Server(uvicorn.Server):
         """Accept connections, then say so."""
         await super().startup(sockets)
         for listener in sockets or ():
-            host, port = listener.getsockname()[:2]
-            name = f"[{host}]" if ":" in host else host
-            sys.stdout.write(f"headway server is ready at http://{name}:{port}\n")
-            sys.stdout.flush()
+            process.say_ready("server", listener, secure=self.config.is_ssl)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first."""
@@ -141,43 +131,3 @@ async def _first_admin(config: ServerConfig, database: Database) -> None:
         tokens.add(connection, admin)
 
     await database.write(write)
-
-
-@contextlib.contextmanager
-def _bound(config: ServerConfig) -> Iterator[socket.socket]:
-    host, port = config.address()
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except socket.gaierror as error:
-        raise InvalidInput(f'there is no address "{host}" to listen on: {error}') from None
-    except OSError as error:
-        raise Refused(
-            f"cannot listen on {config.listen}: {os.strerror(error.errno or 0)}; is it taken?"
-        ) from None
-    with listener:
-        yield listener
-
-
-def _make_room() -> None:
-    """Ten thousand nodes are ten thousand open files, and no reason to collect garbage often."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    gc.set_threshold(GC_THRESHOLD, 50, 100)
-
-
-def _log_to_stderr(level: str) -> None:
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise InvalidInput(f'log must be debug, info or warning, not "{level}"')
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

@@ -55,7 +55,8 @@ class ControlPlane:
         self.hub = Hub(signals, update_frame)
         trust = signal_trust or Trust.of(release_key.public_pem)
         publisher = Publisher(signals, release_key, trust)
-        self.roster = Roster(database, publisher, self.fleet, self.news, clock)
+        token_of = self.callers.hash_of
+        self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
         self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, clock)
         self.door = NodeDoor(self.callers, self.roster, self.desk)

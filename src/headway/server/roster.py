@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 class Roster:
-    """The records of all nodes."""
+    """The records of all nodes; ``token_of`` gives the sha256 of a node's token."""
 
     def __init__(
         self,
@@ -37,12 +37,14 @@ class Roster:
         fleet: Fleet,
         news: News,
         clock: Callable[[], float],
+        token_of: Callable[[str], str] = lambda node: "",
     ) -> None:
         self._database = database
         self._publisher = publisher
         self._fleet = fleet
         self._news = news
         self._clock = clock
+        self._token_of = token_of
         self.deciding = asyncio.Lock()
         self._serials: dict[str, int] = {}
         self._unpublished: dict[str, NodeRecord] = {}
@@ -75,6 +77,26 @@ class Roster:
             if record.seats:
                 self._fleet.place(record)
         await self._publish([r for r in known.values() if r.serial > self._serials.get(r.node, 0)])
+        await self._refresh_tokens()
+
+    async def _refresh_tokens(self) -> None:
+        """Bring up to date what was written before hubs knew tokens, or just before a crash."""
+        fresh = [
+            structs.replace(record, token=token, serial=self._next_serial(record.node))
+            for record in self._fleet
+            if record.token != (token := self._token_of(record.node))
+        ]
+        if not fresh:
+            return
+
+        def write(connection: Connection) -> None:
+            for record in fresh:
+                nodes.put(connection, record)
+
+        await self._database.write(write)
+        for record in fresh:
+            self._fleet.place(record)
+        await self._publish(fresh)
 
     async def enrol(self, enrolment: Enrolment) -> None:
         """Give a node its seats. The same facts again change nothing.
@@ -112,7 +134,9 @@ class Roster:
                 app: vacancies.seat(before, app, tier)
                 for app, tier in sorted(enrolment.tiers.items())
             }
-            if before is not None and (before.zone, before.seats) == (enrolment.zone, seats):
+            token = self._token_of(enrolment.node)
+            facts = enrolment.zone, seats, token
+            if before is not None and (before.zone, before.seats, before.token) == facts:
                 continue
             record = NodeRecord(
                 node=enrolment.node,
@@ -120,6 +144,7 @@ class Roster:
                 zone=enrolment.zone,
                 seats=seats,
                 hold=before.hold if before else None,
+                token=token,
             )
             seated[enrolment.node] = record, enrolment
         if not seated:
@@ -166,11 +191,18 @@ class Roster:
         why = f"{by} pins {app} on {node} to {build[:12]}" if build else f"{by} unpins {app}"
         await self._change(node, pinned, by, "pin" if build else "unpin", why)
 
+    async def retoken(self, node: str, by: str) -> None:
+        """Tell hubs that a node's token is another one now, or none, if it is a node's at all."""
+        if self._fleet.record(node) is not None:
+            token = self._token_of(node)
+            why = f"{by} changes the token of {node}"
+            await self._change(node, lambda r: structs.replace(r, token=token), by, "token", why)
+
     async def forget(self, node: str, by: str) -> None:
         """Strike a node off. What remains is a record without a seat. Raises NotFound."""
         async with self.deciding:
             record = structs.replace(
-                self._get(node), serial=self._next_serial(node), seats={}, hold=None
+                self._get(node), serial=self._next_serial(node), seats={}, hold=None, token=""
             )
             why = f"{by} strikes {node} off the fleet"
 

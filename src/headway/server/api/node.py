@@ -6,20 +6,21 @@ a proxy that sends chunks, or mixes the requests of many on one connection.
 """
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
 from headway.model.report import Enrolment, Report
 from headway.model.signal import record_key, signal_key
+from headway.model.views import Packet, Problem
 from headway.server.api.frames import stream
 from headway.server.api.given import Caller, Plane
 from headway.server.auth.rules import Rule
 from headway.signals.frames import HEARTBEAT, HEARTBEAT_SECONDS
 from headway.signals.hub import Hub
-from headway.signals.requests import check_apps
+from headway.signals.requests import check_apps, decode
 
 
 @post("/v1/node/enrol", opt={"role": Rule.NODE}, status_code=204, summary="Present a node")
@@ -53,6 +54,18 @@ async def watch(
 async def report(data: JSONBody[list[Report]], plane: Plane, caller: Caller) -> None:
     """Answered when the reports are durable. A report that is not news changes nothing."""
     await plane.desk.hand_in(tuple(data), caller)
+
+
+@post(
+    "/v1/hub/reports",
+    opt={"role": Rule.PUBLIC},
+    status_code=200,
+    summary="Pass on the reports of many nodes",
+)
+async def pass_on(request: Request[Any, Any, Any], plane: Plane) -> list[Problem | None]:
+    """For each node what was wrong, or null. Each node's reports count by its own token."""
+    packets = decode(await request.body(), list[Packet])
+    return await plane.door.take_over(packets)
 
 
 async def _updates(hub: Hub, keys: list[str]) -> AsyncIterator[bytes]:
