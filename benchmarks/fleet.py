@@ -14,31 +14,28 @@ server is killed and started again and all agents come back.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import signal
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvloop
 from msgspec import Struct
 
-from benchmarks.stage import APP, NEW, OLD, Stage, make_room, stage
+from benchmarks.picture import plot
+from benchmarks.stage import APP, NEW, OLD, Stage, make_room
 from headway.client.api import Client
-from headway.errors import HeadwayError
 from headway.model.rollout import Phase
 from headway.model.views import ActionRequest, DeployRequest
-from headway.signals.patience import FIRST_SECONDS, LAST_SECONDS
 from headway.testing import FakeFleet
 
 ROUNDS = 5
 LINES = 2_000
 REPORT_ROUNDS = 5
 POLL_SECONDS = 0.02
+SPARE_FILES = 200
 PATIENCE = 120.0
 
 
@@ -77,7 +74,7 @@ class Pressing:
     async def reaches(self, rollout: str, phase: Phase) -> None:
         """Return when the rollout is in ``phase``."""
         async with asyncio.timeout(PATIENCE):
-            while await self._phase(rollout) is not phase:
+            while await self._phase(rollout) is not phase:  # noqa: ASYNC110
                 await asyncio.sleep(POLL_SECONDS)
 
     async def quiet(self) -> None:
@@ -93,9 +90,11 @@ class Pressing:
         began = time.monotonic()
         await asyncio.to_thread(self._client.act, rollout, action, ActionRequest("benchmark"))
         await self.reaches(rollout, until)
-        green = time.monotonic() - began
-        heard, attested = self._fleet.heard[before + 1], self._fleet.attested[before + 1]
-        return Times(heard.last - began, attested.last - began, green)
+        green = time.monotonic()
+        # The server may decide upon a report that it is still writing; here that does not count.
+        await self._fleet.until(lambda: _all(self._fleet, before + 1), PATIENCE)
+        heard, attested = self._fleet.heard[before + 1].last, self._fleet.attested[before + 1].last
+        return Times(heard - began, attested - began, max(green, attested) - began)
 
     async def _phase(self, rollout: str) -> Phase:
         view = await asyncio.to_thread(self._client.rollout, rollout)
@@ -145,38 +144,70 @@ async def storm(set_up: Stage, fleet: FakeFleet) -> tuple[int, float]:
     return fleet.errors.total() - before, seconds
 
 
-async def measure(size: int, restart: float, rounds: int, everything: bool) -> dict[str, float]:
-    """All figures of a fleet of ``size``; the rest only with ``everything``."""
+async def measure(size: int, restart: float, everything: bool = False) -> dict[str, float]:
+    """The figures of a fleet of ``size``; those beyond a step and a revert with ``everything``."""
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as home:
         set_up = await asyncio.to_thread(Stage, Path(home), size)
         try:
             await asyncio.to_thread(set_up.start)
-            fleet = FakeFleet(
+            async with FakeFleet(
                 [set_up.url],
                 APP,
                 set_up.places,
                 set_up.trust,
                 restart=lambda node, build: restart,
                 lines=LINES,
-            )
-            began = time.monotonic()
-            async with fleet:
-                print(f"up {time.monotonic() - began:.2f}", file=sys.stderr)
-                steps, reverts = await rollouts(set_up, fleet, rounds)
-                print(steps, reverts, file=sys.stderr)
+            ) as fleet:
+                steps, reverts = await rollouts(set_up, fleet, ROUNDS)
                 if everything:
                     found["reports_per_second"] = await reports_per_second(fleet)
                     found["storm_errors"], found["storm_seconds"] = await storm(set_up, fleet)
-                found["errors"] = fleet.errors.total()
-                print(fleet.errors, fleet.breaks, file=sys.stderr)
         finally:
             await asyncio.to_thread(set_up.stop)
-    found["step_seconds"] = statistics.median(times.green for times in steps)
-    found["revert_seconds"] = statistics.median(times.green for times in reverts)
+    for name, times in (("step", steps), ("revert", reverts)):
+        found[f"{name}_seconds"] = statistics.median(one.green for one in times)
+        found[f"{name}_heard"] = statistics.median(one.heard for one in times)
+        found[f"{name}_attested"] = statistics.median(one.attested for one in times)
     return found
 
 
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--agents", type=int, default=10_000)
+    parser.add_argument("--restart", type=float, default=3.0, help="seconds, for the growth")
+    parser.add_argument("--plot", type=Path, help="write times against fleet size, as SVG")
+    parser.add_argument("--json", action="store_true", help="only one line of JSON")
+    arguments = parser.parse_args()
+    size = arguments.agents
+    if size + LINES + SPARE_FILES > make_room():
+        raise SystemExit(f"{size} agents need {size + LINES + SPARE_FILES} open files: ulimit -n")
+
+    def run(agents: int, restart: float = 0.0, everything: bool = False) -> dict[str, float]:
+        found = uvloop.run(measure(agents, restart, everything))
+        if not arguments.json:
+            told = ", ".join(f"{key} {value:.3f}" for key, value in found.items())
+            print(f"{agents:>6} agents, restart {restart:.0f} s: {told}", flush=True)
+        return found
+
+    sizes = [size // 100, size // 10, size // 2] if arguments.plot else [size // 10]
+    by_size = {agents: run(agents) for agents in sizes}
+    whole = by_size[size] = run(size, everything=True)
+    slow = {agents: run(agents, arguments.restart) for agents in (size // 10, size)}
+    if arguments.plot:
+        arguments.plot.write_text(plot(by_size))
+
+    def growth(times: dict[int, dict[str, float]]) -> float:
+        return times[size]["step_seconds"] / times[size // 10]["step_seconds"]
+
+    result = {key: round(value, 3) for key, value in whole.items()}
+    result |= {
+        "growth_1k_to_10k": round(growth(slow), 2),
+        "growth_empty": round(growth(by_size), 2),
+    }
+    print(json.dumps(result | {"agents": size, "restart": arguments.restart}))
+
+
 if __name__ == "__main__":
-    make_room()
-    print(uvloop.run(measure(int(sys.argv[1]), 0.0, 3, True)))
+    main()

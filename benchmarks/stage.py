@@ -1,14 +1,12 @@
 """A control plane as a process of its own, with a fleet's tokens, an app and two builds."""
 
 import asyncio
-import contextlib
 import gc
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -102,17 +100,6 @@ class Stage:
         status = Path(f"/proc/{self.running.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
         return int(line.split()[1]) * 1024
-
-
-@contextlib.contextmanager
-def stage(home: Path, size: int) -> Iterator[Stage]:
-    """A stage whose server is stopped at the end, whatever happens."""
-    made = Stage(home, size)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
 
 
 def make_room() -> int:

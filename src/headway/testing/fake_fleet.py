@@ -54,11 +54,11 @@ class FakeFleet:
     ``lines`` is how many connections are shared for reports, ``sources`` the local addresses
     that connections are made from, in turn, where one has too few ports.
 
-    ``heard`` and ``attested`` count, for each epoch, the nodes that have received it and those
-    whose report on it, at rest, the server has acknowledged; ``taken`` counts all acknowledged
-    reports. ``errors`` counts what went wrong by its
-    sentence, but for connections that could not be made or broke (``breaks``). ``connected`` is
-    how many watches are up.
+    ``heard`` and ``attested`` count, for each epoch, the nodes that have received it or a later
+    one, and those whose report on such a one, at rest, the server has acknowledged; ``taken``
+    counts all acknowledged reports. ``errors`` counts what went wrong by its sentence, but for
+    connections that could not be made or broke (``breaks``). ``connected`` is how many watches
+    are up.
     """
 
     def __init__(
@@ -166,13 +166,15 @@ class FakeFleet:
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: protocol, host, port, local_addr=source)
 
-    def note_heard(self, epoch: int) -> None:
-        """A node has received an epoch."""
-        self.heard.setdefault(epoch, Tally()).add()
+    def note_heard(self, before: int, epoch: int) -> None:
+        """A node has received an epoch after ``before``; what it skipped, it has passed as well."""
+        for passed in range(before + 1, epoch + 1):
+            self.heard.setdefault(passed, Tally()).add()
 
-    def note_attested(self, epoch: int) -> None:
-        """The server has a node's report on an epoch."""
-        self.attested.setdefault(epoch, Tally()).add()
+    def note_attested(self, before: int, epoch: int) -> None:
+        """The server has a node's report on an epoch; the one before was on ``before``."""
+        for passed in range(before + 1, epoch + 1):
+            self.attested.setdefault(passed, Tally()).add()
 
     def request(self, method: str, path: str, token: str, body: bytes = b"") -> bytes:
         """A request as agents send it."""

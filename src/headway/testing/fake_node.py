@@ -112,8 +112,8 @@ class FakeNode:
         value = self._fleet.understand(data)
         if isinstance(value, Signal):
             if self.signal is None or value.epoch > self.signal.epoch:
+                self._fleet.note_heard(self.signal.epoch if self.signal else 0, value.epoch)
                 self.signal = value
-                self._fleet.note_heard(value.epoch)
         elif value is not None and value.node == self.place.node:
             known = self.record
             self.record = value if known is None or value.serial > known.serial else known
@@ -210,8 +210,8 @@ class FakeNode:
         if status == 204:
             self._fleet.taken += 1
             if epoch > self._attested and self.activity is Activity.IDLE:
+                self._fleet.note_attested(self._attested, epoch)
                 self._attested = epoch
-                self._fleet.note_attested(epoch)
             if self._news:
                 self._report()
             else:
