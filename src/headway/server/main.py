@@ -63,7 +63,7 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
         await plane.start()
         # What is here now stays; without this, each full collection looks at all of it again.
         gc.freeze()
-        await _Server(plane, config).serve(sockets=[listener])
+        await Listening(plane, config).serve(sockets=[listener])
     finally:
         await plane.close()
 
@@ -73,7 +73,7 @@ def _connection(plane: ControlPlane, **facts: Any) -> asyncio.Protocol:
     return NodeConnection(plane.nodes, partial(H11Protocol, **facts))
 
 
-class _Server(uvicorn.Server):
+class Listening(uvicorn.Server):
     """uvicorn, but it says when it is ready, and open streams do not delay its stop."""
 
     def __init__(self, plane: ControlPlane, config: ServerConfig) -> None:

@@ -27,6 +27,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+ENROLMENT = b'{"node":"n1","zone":"z","tiers":{}}'
+
+
 class OpenDoor:
     """Lets in whoever has a token that begins with ``ok-``; the rest of it is the node."""
 
@@ -219,7 +222,7 @@ async def test_reports_are_answered_when_they_are_durable_and_in_order() -> None
 async def test_a_request_may_come_in_pieces() -> None:
     async with serving() as place:
         reader, writer = await place.dial()
-        whole = request("POST", "/v1/node/enrol", "ok-n1", b'{"node":"n1","zone":"z","tiers":{}}')
+        whole = request("POST", "/v1/node/enrol", "ok-n1", ENROLMENT)
         for index in range(len(whole)):
             writer.write(whole[index : index + 1])
             if index % 16 == 0:
@@ -237,9 +240,13 @@ async def test_a_request_may_come_in_pieces() -> None:
         (request("GET", f"/v1/node/watch?apps={','.join('abcdefgh' * 10)}", "ok-n1"), 400, "64"),
         (request("POST", "/v1/node/enrol", "ok-n1", b"{"), 400, "the body"),
         (request("POST", "/v1/node/enrol", "ok-n1", b"[" * 9000), 400, "the body"),
-        (request("POST", "/v1/node/enrol", "ok-n2", b'{"node":"n1","zone":"z","tiers":{}}'), 403, ""),
+        (
+            request("POST", "/v1/node/enrol", "ok-n2", ENROLMENT),
+            403,
+            "",
+        ),
         (request("GET", "/v1/node/nothing", "ok-n1"), 404, "there is no GET"),
-        (request("POST", "/v1/node/reports", "ok-n1", more="Content-Length: 9999999\r\n"), 413, ""),
+        (request("POST", "/v1/node/enrol", "ok-n1", more="Content-Length: 9999999\r\n"), 413, ""),
     ],
 )
 async def test_a_refusal_is_a_problem(sent: bytes, status: int, sentence: str) -> None:
