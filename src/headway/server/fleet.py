@@ -20,6 +20,7 @@ class Fleet:
         self._records: dict[str, NodeRecord] = {}
         self._reports: dict[tuple[str, str], tuple[Report, float]] = {}
         self._earlier_boots: dict[tuple[str, str], deque[str]] = {}
+        self._left: dict[str, float] = {}
         self._sights: dict[str, Sight] = {}
 
     def __iter__(self) -> Iterator[NodeRecord]:
@@ -40,6 +41,7 @@ class Fleet:
     def forget(self, node: str) -> None:
         """Remove a node and all that it said."""
         record = self._records.pop(node, None)
+        self._left.pop(node, None)
         for app in record.seats if record else ():
             self._sight(app).seats_changed()
             self._reports.pop((node, app), None)
@@ -64,8 +66,24 @@ class Fleet:
                     return False
                 earlier.append(last.boot)
         self._reports[key] = report, at
+        self._left.pop(report.node, None)
         self._sight(report.app).spoke(report.node, at)
         return True
+
+    def leave(self, node: str, at: float) -> None:
+        """Take note that a node has no connection any more."""
+        record = self._records.get(node)
+        if record is not None:
+            self._left[node] = at
+            for app in record.seats:
+                self._sight(app).left(node, at)
+
+    def come_back(self, node: str) -> None:
+        """Take note that a node has a connection again."""
+        record = self._records.get(node)
+        if record is not None and self._left.pop(node, None) is not None:
+            for app in record.seats:
+                self._sight(app).returned(node)
 
     def heard(self, node: str, app: str) -> tuple[Report, float] | None:
         """A node's last report of an app, and when it was received."""
@@ -82,7 +100,7 @@ class Fleet:
     def member(self, record: NodeRecord, app: str) -> Member:
         """A node's record with what it last said about ``app``."""
         report, at = self._reports.get((record.node, app), (None, None))
-        return Member(record, report, at)
+        return Member(record, report, at, self._left.get(record.node))
 
     def view(self, app: str, signal: Signal | None, now: float, silent_after: float) -> FleetView:
         """The app's nodes, held against what the signal asks of them."""

@@ -60,7 +60,12 @@ class ControlPlane:
         self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, clock)
         self.door = NodeDoor(self.callers, self.roster, self.desk)
-        self.nodes = NodeServer(self.hub, self.door)
+        self.nodes = NodeServer(
+            self.hub,
+            self.door,
+            came=self.fleet.come_back,
+            left=lambda node: self.fleet.leave(node, clock()),
+        )
 
     async def start(self) -> None:
         """Load what is known and carry on. Raises StorageFailed or StoreError."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import structs
 
-from headway.core.fleet import Member, see
+from headway.core.fleet import LEFT_SHARE, Member, see
 from headway.model.rollout import FleetView, NodeView
 from headway.model.signal import Signal
 
@@ -25,6 +25,7 @@ class Sight:
         self._moved: set[str] = set()
         self._timed: set[str] = set()
         self._awake: OrderedDict[str, float] = OrderedDict()
+        self._leaving: OrderedDict[str, float] = OrderedDict()
         self._places: dict[str, tuple[str, int]] = {}
         self._tiers: dict[str, list[NodeView]] = {}
         self._shown = FleetView()
@@ -38,6 +39,17 @@ class Sight:
         self._moved.add(node)
         self._awake[node] = at
         self._awake.move_to_end(node)
+        self._leaving.pop(node, None)
+
+    def left(self, node: str, at: float) -> None:
+        """A node's connection has ended."""
+        self._leaving[node] = at
+        self._leaving.move_to_end(node)
+
+    def returned(self, node: str) -> None:
+        """A node has a connection again."""
+        self._moved.add(node)
+        self._leaving.pop(node, None)
 
     def view(
         self,
@@ -72,9 +84,10 @@ class Sight:
             for node, member in members.items()
             if member.record.hold is not None and member.record.hold.until is not None
         }
-        times = ((node, member.last_seen) for node, member in members.items())
-        awake = [(at, node) for node, at in times if at is not None and not self._is_late(at, now)]
-        self._awake = OrderedDict((node, at) for at, node in sorted(awake))
+        # Whoever is found late now, is; the others are, in order of the moment when they will be.
+        self._awake = _in_order({node: one.last_seen for node, one in members.items()})
+        self._leaving = _in_order({node: one.left for node, one in members.items()})
+        self._fallen_silent(now)
         self._moved.clear()
         self._everything = False
         self._shown = FleetView({tier: tuple(seen) for tier, seen in tiers.items()})
@@ -98,16 +111,20 @@ class Sight:
     def _fallen_silent(self, now: float) -> set[str]:
         """Those whose time has run out since the last look; each is found once."""
         found = set()
-        while self._awake:
-            node, at = next(iter(self._awake.items()))
-            if not self._is_late(at, now):
-                break
-            del self._awake[node]
-            found.add(node)
+        patience = self._silent_after
+        for waiting, most in ((self._awake, patience), (self._leaving, patience * LEFT_SHARE)):
+            while waiting:
+                node, at = next(iter(waiting.items()))
+                if now - at <= most:
+                    break
+                del waiting[node]
+                found.add(node)
         return found
 
-    def _is_late(self, at: float, now: float) -> bool:
-        return now - at > self._silent_after
+
+def _in_order(times: dict[str, float | None]) -> OrderedDict[str, float]:
+    known = sorted((at, node) for node, at in times.items() if at is not None)
+    return OrderedDict((node, at) for at, node in known)
 
 
 def _gist(signal: Signal | None) -> Signal | None:

@@ -62,11 +62,21 @@ class Door(Protocol):
 
 
 class NodeServer:
-    """What all connections share. Make it, and use it, inside one event loop."""
+    """What all connections share. Make it, and use it, inside one event loop.
+
+    ``came`` and ``left`` are called with a node's name at its first watch and after its last.
+    """
 
     def __init__(
-        self, hub: Hub, door: Door, tell_health: Callable[[], bytes] | None = None
+        self,
+        hub: Hub,
+        door: Door,
+        tell_health: Callable[[], bytes] | None = None,
+        came: Callable[[str], None] | None = None,
+        left: Callable[[str], None] | None = None,
     ) -> None:
+        self._came = came
+        self._left = left
         self.hub = hub
         self.door = door
         self.tell_health = tell_health
@@ -105,6 +115,8 @@ class NodeServer:
         """Note a node's watch; its oldest is closed when there are too many."""
         mine = self._watches.setdefault(node, [])
         mine.append(connection)
+        if len(mine) == 1 and self._came is not None:
+            self._came(node)
         if len(mine) > MAX_WATCHES:
             mine[0].close()
 
@@ -113,8 +125,8 @@ class NodeServer:
         mine = self._watches.get(node, [])
         if connection in mine:
             mine.remove(connection)
-        if not mine:
-            self._watches.pop(node, None)
+        if not mine and self._watches.pop(node, None) is not None and self._left is not None:
+            self._left(node)
 
     def cut(self, node: str) -> None:
         """End a node's watches: its token is not valid any more."""

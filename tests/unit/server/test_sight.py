@@ -28,6 +28,8 @@ events = st.one_of(
     ),
     st.tuples(st.just("hold"), nodes, st.sampled_from([None, 3.0, 30.0]), st.just("")),
     st.tuples(st.just("forget"), nodes, st.just(0), st.just("")),
+    st.tuples(st.just("leave"), nodes, st.just(0), st.just("")),
+    st.tuples(st.just("return"), nodes, st.just(0), st.just("")),
     st.tuples(st.just("wait"), nodes, st.sampled_from([0.5, 4.0, 11.0]), st.just("")),
     st.tuples(st.just("signal"), nodes, st.integers(4, 7), st.sampled_from([0.0, 0.3, 1.0])),
     st.tuples(st.just("look"), nodes, st.just(0), st.just("")),
@@ -54,6 +56,10 @@ def test_the_view_is_what_looking_at_everything_shows(history: list[tuple[Any, .
                 fleet.place(structs.replace(record, hold=hold))
             case "forget":
                 fleet.forget(node)
+            case "leave":
+                fleet.leave(node, now)
+            case "return":
+                fleet.come_back(node)
             case "wait":
                 now += one
             case "signal":
