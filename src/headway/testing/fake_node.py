@@ -50,7 +50,7 @@ class FakeNode:
         self._seq = 0
         self._watch: Watch | None = None
         self._busy = False
-        self._telling = self._news = False
+        self._telling = self._news = self._gone = False
         self._failures = self._attested = 0
         self._server = random.randrange(len(fleet.addresses))  # noqa: S311
 
@@ -70,9 +70,12 @@ class FakeNode:
             self._ended("")
 
     def close(self) -> None:
-        """Vanish."""
+        """Vanish, without a word."""
+        self._gone = True
         if self._watch is not None:
+            self._fleet.connected -= self._watch.alive
             self._watch.close()
+            self._watch = None
 
     def mind(self, silence: float) -> bool:
         """End a watch on which nothing came for so many seconds; whether that was so."""
@@ -181,6 +184,8 @@ class FakeNode:
         self.tell()
 
     def _report(self) -> None:
+        if self._gone:
+            return
         self._telling, self._news = True, False
         self._seq += 1
         cold = [build for build in self.builds if build != self.running]
