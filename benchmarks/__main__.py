@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("benchmarks.decide", "benchmarks.switch")
+BENCHMARKS = ("benchmarks.decide", "benchmarks.switch", "benchmarks.fanout", "benchmarks.fleet")
 
 for name in BENCHMARKS:
     print(f"== {name}", flush=True)
