@@ -83,7 +83,7 @@ def test_it_serves_over_tls_and_stops_when_told(
             HubClient(url, "secret", node="n1").enrol(Enrolment("n1", "z", {}))
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
         link = HubClient(url, "secret", node="n1")
-        with pytest.raises(Unreachable, match="the control plane http.* does not answer"):
+        with pytest.raises(Unreachable, match=r"the control plane http.* does not answer"):
             link.enrol(Enrolment("n1", "z", {}))
         update = next(link.watch(("web",)))
         assert (update.connected, update.why) == (
