@@ -3,7 +3,13 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("benchmarks.decide", "benchmarks.switch", "benchmarks.growth")
+BENCHMARKS = (
+    "benchmarks.decide",
+    "benchmarks.switch",
+    "benchmarks.growth",
+    "benchmarks.fanout",
+    "benchmarks.fleet",
+)
 
 for name in BENCHMARKS:
     print(f"== {name}", flush=True)

@@ -26,6 +26,7 @@ line. The message is one sentence that says what happened and what to do about i
         └── StoreDenied             5   403  store_denied
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -185,3 +186,10 @@ class StoreDenied(StoreError):
     code = "store_denied"
     status = 403
     exit_code = 5
+
+
+def family(kind: type[HeadwayError] = HeadwayError) -> Iterator[type[HeadwayError]]:
+    """``kind`` and everything below it, parents first."""
+    yield kind
+    for child in kind.__subclasses__():
+        yield from family(child)

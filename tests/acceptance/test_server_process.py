@@ -12,8 +12,7 @@ import pytest
 
 from headway.errors import InvalidInput
 from headway.model.plan import AppConfig, Checks, Gate, Step
-from headway.server.config import ServerConfig
-from headway.server.main import _bound
+from headway.signals.process import bound
 from headway.signing import Trust
 from tests.acceptance.server_process import (
     DIES_BEFORE_THE_SIGNAL,
@@ -225,5 +224,5 @@ def test_a_second_server_is_refused_in_a_sentence(
 
 @pytest.mark.parametrize("listen", ["8700", "127.0.0.1:x", "127.0.0.1:70000", "no.host.invalid:1"])
 def test_an_address_that_is_none_is_refused(tmp_path: Path, listen: str) -> None:
-    with pytest.raises(InvalidInput), _bound(ServerConfig(data=tmp_path, listen=listen)):
+    with pytest.raises(InvalidInput), bound(listen):
         pass

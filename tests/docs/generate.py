@@ -26,7 +26,8 @@ from headway.agent.config import AgentConfig
 from headway.cli.main import NOUNS, headway
 from headway.client.api import Client
 from headway.client.credentials import ClientConfig
-from headway.client.problems import family
+from headway.errors import family
+from headway.hub.config import HubConfig
 from headway.model.plan import AppConfig
 from headway.server.config import ServerConfig
 from tests.docs import states
@@ -222,7 +223,8 @@ def _shown(hint: Any) -> str:
     if hint == int | None:
         return "length"
     if inner := typing.get_args(hint):
-        return f"[`{inner[0].__name__}`]"
+        kind, *empty = typing.get_args(inner[0]) or inner[:1]
+        return f"[`{kind.__name__}`{' or null' * bool(empty)}]"
     return f"`{hint.__name__}`"
 
 
@@ -337,6 +339,7 @@ CONFIGURATIONS: dict[str, type] = {
     "app": AppConfig,
     "agent": AgentConfig,
     "server": ServerConfig,
+    "hub": HubConfig,
     "client": ClientConfig,
 }
 """Each configuration file's part of the page, and the Struct that it is read into."""

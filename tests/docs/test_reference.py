@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from headway import settings
-from headway.client.problems import family
+from headway.errors import family
 from headway.server.app import ROUTES
 from tests.docs import generate
 from tests.docs.generate import CONFIGURATIONS, REFERENCE, commands, pages, routes, sections
@@ -60,7 +60,7 @@ def test_every_key_is_on_the_page_and_says_what_it_means(root: type) -> None:
 
 @pytest.mark.parametrize(
     ("name", "heading"),
-    [("app", "An app"), ("agent", "The agent"), ("server", "The control plane")],
+    [("app", "An app"), ("agent", "The agent"), ("server", "The control plane"), ("hub", "A hub")],
 )
 def test_the_example_file_can_be_read(name: str, heading: str) -> None:
     page = (REFERENCE / "configuration.md").read_text()

@@ -122,7 +122,7 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     node: NodeName
     """This node's name; its token must have the same."""
     server: Url
-    """The control plane's address."""
+    """The control plane's address; builds are fetched from there."""
     token_file: Path
     """The file with this node's token."""
     root: Path
@@ -138,6 +138,9 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     store: str | None = None
     """The URL of a signal store to watch and report in, instead of at the control plane; builds
     still come from ``server``."""
+    servers: tuple[Url, ...] = ()
+    """Where to hold the line instead: addresses of hubs, and of the control plane if it is to be
+    one of them. One is chosen at random, and the next one when it does not answer."""
 
 
 def load(path: Path) -> AgentConfig:

@@ -141,7 +141,7 @@ class Agent:
 
 def _link(config: AgentConfig, token: str) -> Link:
     if config.store is None:
-        return HubClient(config.server, token)
+        return HubClient(config.servers or (config.server,), token, node=config.node)
     from headway.signals.direct import DirectLink  # noqa: PLC0415 — asyncio, where it is needed
 
     return DirectLink(config.store, config.node)

@@ -31,6 +31,7 @@ NOUNS = {
     "demo": "Start a fleet on this machine; deploy a good build, then a bad one.",
     "deploy": "Start a rollout of a build.",
     "hold": "Block an app, a tier or a node, with a reason.",
+    "hub": "Hold the connections of nodes, in front of a signal store.",
     "journal": "Show what was decided, by whom and why.",
     "key": "Make signing keys.",
     "node": "Look at nodes, hold them, pin them.",

@@ -31,7 +31,9 @@ from headway.model.views import (
     HoldRequest,
     NodeHoldRequest,
     NodeStatus,
+    Packet,
     PinRequest,
+    Problem,
     RepackRequest,
     RolloutView,
     TokenCreated,
@@ -222,6 +224,11 @@ class Client(Wire):
     def report(self, reports: Sequence[Report]) -> None:
         """Hand in reports; on return they are durable. [POST /v1/node/reports, node]"""
         self.send("POST", "/v1/node/reports", body=list(reports))
+
+    def pass_on(self, packets: Sequence[Packet]) -> list[Problem | None]:
+        """Hand in what many nodes have reported to a hub. [POST /v1/hub/reports, public]"""
+        encoded = msgspec.json.encode(list(packets))
+        return self.call("POST", "/v1/hub/reports", list[Problem | None], body=encoded)
 
 
 class _Update(msgspec.Struct):

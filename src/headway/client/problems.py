@@ -1,19 +1,11 @@
 """From what a server answers to the error that says it: one class per code, one sentence each."""
 
-from collections.abc import Iterator
 from http import HTTPStatus
 
 import msgspec
 
-from headway.errors import HeadwayError, Unreachable
+from headway.errors import HeadwayError, Unreachable, family
 from headway.model.views import Problem
-
-
-def family(kind: type[HeadwayError] = HeadwayError) -> Iterator[type[HeadwayError]]:
-    """``kind`` and everything below it, parents first."""
-    yield kind
-    for child in kind.__subclasses__():
-        yield from family(child)
 
 
 def error_for(status: int, body: bytes, url: str) -> HeadwayError:

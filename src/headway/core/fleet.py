@@ -9,13 +9,21 @@ from headway.model.report import Activity, Report
 from headway.model.rollout import FleetView, NodeState, NodeView
 from headway.model.signal import NodeRecord, Signal
 
+LEFT_SHARE = 1 / 3
+"""A node that has let go of its watch gets this share of the time that silence is allowed: enough
+for an agent to be restarted, or to find another server."""
+
 
 class Member(Struct, frozen=True):
-    """An enrolled node: its record, its last report for the app, and when it was last heard."""
+    """An enrolled node: its record, its last report for the app, and when it was last heard.
+
+    ``left`` is when its watch ended, if it has neither come back nor spoken since.
+    """
 
     record: NodeRecord
     report: Report | None = None
     last_seen: float | None = None
+    left: float | None = None
 
 
 def view(
@@ -54,6 +62,9 @@ def see(
         return node(NodeState.UNKNOWN, "has never reported")
     if now - member.last_seen > silent_after:
         return node(NodeState.UNKNOWN, f"silent for more than {silent_after:.0f} s")
+    if member.left is not None and now - member.left > silent_after * LEFT_SHARE:
+        patience = silent_after * LEFT_SHARE
+        return node(NodeState.UNKNOWN, f"its connection ended more than {patience:.3g} s ago")
     if signal is None:
         return node(NodeState.DONE, asked.why)
     build, why = wanted(signal, seat)

@@ -5,8 +5,9 @@ of them. Nodes are dealt out so that every prefix holds each zone in proportion,
 """
 
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from heapq import heapify, heappop, heappush
 
 
 def assign(places: Mapping[str, str]) -> dict[str, float]:
@@ -25,17 +26,28 @@ def assign(places: Mapping[str, str]) -> dict[str, float]:
     return {node: rank / len(due) for rank, (_, _, node) in enumerate(sorted(due))}
 
 
-def newcomer(taken: Iterable[float]) -> float:
-    """A place for a node that joins while others must not move: the middle of the widest gap.
+def newcomers(taken: Iterable[float]) -> Iterator[float]:
+    """Places for nodes that join while others must not move: each the middle of the widest gap.
 
     Of equal gaps the last is taken, so that a newcomer is rather late than early in a rollout.
     """
     places = sorted(taken)
     if not places or places[0] > 0.0:
-        return 0.0
-    gaps = zip(places, [*places[1:], 1.0], strict=True)
-    low, high = max(gaps, key=lambda gap: (round(gap[1] - gap[0], 9), gap[0]))
-    return (low + high) / 2
+        yield 0.0
+        places = [0.0, *places]
+    gaps = [_gap(low, high) for low, high in zip(places, [*places[1:], 1.0], strict=True)]
+    heapify(gaps)
+    while True:
+        _, from_above, high = heappop(gaps)
+        middle = (high - from_above) / 2
+        yield middle
+        heappush(gaps, _gap(-from_above, middle))
+        heappush(gaps, _gap(middle, high))
+
+
+def _gap(low: float, high: float) -> tuple[float, float, float]:
+    """A gap, such that the one to fill first is the least."""
+    return -round(high - low, 9), -low, high
 
 
 def _shuffled(node: str) -> bytes:

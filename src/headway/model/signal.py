@@ -72,6 +72,8 @@ class NodeRecord(Struct, frozen=True):
     """What the control plane has decided about one node.
 
     ``serial`` rises with every write, as the signal's epoch does. ``seats`` is keyed by app.
+    ``token`` is the sha256 of the node's token, by which a hub knows the node; nothing can be
+    guessed back from it.
     """
 
     node: NodeName
@@ -80,6 +82,7 @@ class NodeRecord(Struct, frozen=True):
     seats: dict[Name, Seat]
     hold: NodeHold | None = None
     version: int = VERSION
+    token: str = ""
 
 
 def signal_key(app: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from headway.model.hold import Scope
 from headway.model.names import BuildId, Name, Text
@@ -132,6 +132,17 @@ class CollectRequest(Struct, frozen=True, forbid_unknown_fields=True):
     keep: Annotated[int, Meta(ge=1, le=1000)] = 20
     days: Annotated[float, Meta(ge=1)] = 14.0
     dry: bool = False
+
+
+class Packet(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one node has reported to a hub: its token, and the JSON of its reports as it came."""
+
+    token: str
+    reports: Raw
+
+
+MAX_PACKETS = 256
+"""How many packets a hub passes on at once."""
 
 
 class TokenRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -73,6 +73,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     node.enrol,
     node.watch,
     node.report,
+    node.pass_on,
 )
 
 log = structlog.get_logger()

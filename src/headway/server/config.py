@@ -5,7 +5,6 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from headway.errors import InvalidInput
 from headway.model.views import CollectRequest, RepackRequest
 
 Hour = Annotated[int, Meta(ge=0, le=23)]
@@ -56,10 +55,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ``data/signals.db``."""
     direct: bool = False
     """Whether agents that watch such a store themselves are heard there too."""
-
-    def address(self) -> tuple[str, int]:
-        """Host and port. Raises InvalidInput."""
-        host, _, port = self.listen.rpartition(":")
-        if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-            raise InvalidInput(f'listen must be ADDRESS:PORT, not "{self.listen}"')
-        return host.removeprefix("[").removesuffix("]"), int(port)
+    tls_certificate: Path | None = None
+    """The certificate, with its chain, if everything is to be served over TLS."""
+    tls_key: Path | None = None
+    """The private key of the certificate, where that is in a file of its own."""

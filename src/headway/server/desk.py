@@ -1,7 +1,7 @@
 """Takes in the reports of nodes: many at once, durable before they are acknowledged."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from headway.errors import Denied, InvalidInput, Refused, StorageFailed
 from headway.model.access import Identity
@@ -15,9 +15,11 @@ MAX_REPORTS = 64
 
 
 class ReportDesk:
-    """Reports that arrive within a few milliseconds share one transaction.
+    """Reports that arrive within a few milliseconds, or while others are written, share a
+    transaction.
 
-    ``heard`` is called with each report that is news.
+    ``heard`` is called with each report that is news. One that says nothing but that the node is
+    still there is noted in memory: it could be lost without a loss.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class ReportDesk:
         self._clock = clock
         self._waiting: dict[tuple[str, str], tuple[Report, float]] = {}
         self._gathering: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         """Know again what was handed in before the control plane was restarted."""
@@ -41,21 +44,31 @@ class ReportDesk:
             if record is not None and report.app in record.seats:
                 self._fleet.hear(report, at)
 
-    async def hand_in(self, reports: tuple[Report, ...], caller: Identity) -> None:
+    async def hand_in(self, reports: Sequence[Report], caller: Identity) -> None:
         """Return when the reports are durable. Raises Denied, InvalidInput or Refused."""
+        await asyncio.shield(self.take(reports, caller))
+
+    def take(self, reports: Sequence[Report], caller: Identity) -> asyncio.Task[None]:
+        """Take reports in; what is returned is shared, and done when they are durable.
+
+        Raises Denied, InvalidInput or Refused.
+        """
         if len(reports) > MAX_REPORTS:
             raise InvalidInput(f"{len(reports)} reports at once, {MAX_REPORTS} are allowed")
         for report in reports:
             self._check(report, caller)
         now = self._clock()
         for report in reports:
+            key = report.node, report.app
+            before = self._fleet.heard(*key)
             if self._fleet.hear(report, now):
-                self._waiting[report.node, report.app] = report, now
+                if before is None or _says_more(report, before[0]):
+                    self._waiting[key] = report, now
                 self._heard(report)
         # Also a report that is no news waits: it may be on its way to the disk with another one.
         if self._gathering is None:
             self._gathering = asyncio.create_task(self._commit_soon())
-        await asyncio.shield(self._gathering)
+        return self._gathering
 
     async def close(self) -> None:
         """Make durable what was taken in, also for whoever no longer waits for it."""
@@ -71,9 +84,27 @@ class ReportDesk:
 
     async def _commit_soon(self) -> None:
         await asyncio.sleep(GATHER_SECONDS)
-        batch, self._waiting, self._gathering = self._waiting, {}, None
-        try:
-            await self._database.write(lambda connection: table.put(connection, batch.values()))
-        except StorageFailed:
-            self._waiting = batch | self._waiting
-            raise
+        async with self._writing:
+            batch, self._waiting, self._gathering = self._waiting, {}, None
+            if not batch:
+                return
+            try:
+                await self._database.write(lambda connection: table.put(connection, batch.values()))
+            except StorageFailed:
+                self._waiting = batch | self._waiting
+                raise
+
+
+def _says_more(report: Report, before: Report) -> bool:
+    """Whether a report differs from the one before in more than its number and its counters."""
+    return (
+        report.boot != before.boot
+        or report.epoch != before.epoch
+        or report.activity is not before.activity
+        or report.running != before.running
+        or report.prepared != before.prepared
+        or report.why != before.why
+        or report.error != before.error
+        or report.output != before.output
+        or report.failed != before.failed
+    )

@@ -58,6 +58,9 @@ PACE_SECONDS = 0.1
 ACTIONS = ("advance", "pause", "resume", "revert", "abort", "retry")
 """What a person may do to a rollout."""
 
+AT_ONCE = 4
+"""How many decisions may follow from each other before everything else has its turn."""
+
 NO_REASON = "no reason given"
 
 IDLE_SECONDS = 1.0
@@ -214,22 +217,26 @@ class Engine:
             now = self._clock()
             event = self._event(action, request.reason, by, known, now)
             await self._decide(state, event, by, action, now)
+            await self._follow(state.app)
         self._stirred.set()
 
     async def observe(self, app: str) -> None:
         """Let time pass for an app's live rollout."""
         async with self._lock(app):
-            known = await self.situation(app)
             await self._effects.run(app)
-            state = known.latest
-            if state is None or state.phase not in LIVE:
-                return
-            now = self._clock()
-            if not self._settled(known, now):
+            await self._follow(app)
+
+    async def _follow(self, app: str) -> None:
+        """Observe, and again as long as that leads further: nothing waits for the next round."""
+        for _ in range(AT_ONCE):
+            known = await self.situation(app)
+            state, now = known.latest, self._clock()
+            if state is None or state.phase not in LIVE or not self._settled(known, now):
                 return
             verdicts = self._judge.judge(known.config, state, now) if self._judge else ()
             event = Observed(self.view(known, now), verdicts, known.holds)
-            await self._decide(state, event, HEADWAY, "observed", now)
+            if not await self._decide(state, event, HEADWAY, "observed", now):
+                return
 
     def _settled(self, known: Situation, now: float) -> bool:
         """Whether the fleet had its chance to speak since this process started.
@@ -257,14 +264,15 @@ class Engine:
 
     async def _decide(
         self, before: Rollout, event: Event, actor: str, kind: str, now: float
-    ) -> None:
-        """Decide, and if that changes anything, record it and run its effects."""
+    ) -> bool:
+        """Decide, and if that changes anything, record it and run its effects; whether it did."""
         state = structs.replace(before, epoch=max(before.epoch, self._publisher.passed(before.app)))
         decision = core.decide(state, event, now)
         if decision.state == state:
-            return
+            return False
         await self._record([Step(before, decision, actor, kind)])
         await self._effects.run(before.app)
+        return True
 
     async def _smoke_done(self, pending: Pending, event: SmokeTested) -> None:
         async with self._lock(pending.app):

@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 
-from headway.core import fleet as core
 from headway.core.fleet import Member
 from headway.model.report import Report
 from headway.model.rollout import FleetView
 from headway.model.signal import NodeRecord, Signal
+from headway.server.sight import Sight
 
 REMEMBERED_BOOTS = 8
 
@@ -19,6 +20,8 @@ class Fleet:
         self._records: dict[str, NodeRecord] = {}
         self._reports: dict[tuple[str, str], tuple[Report, float]] = {}
         self._earlier_boots: dict[tuple[str, str], deque[str]] = {}
+        self._left: dict[str, float] = {}
+        self._sights: dict[str, Sight] = {}
 
     def __iter__(self) -> Iterator[NodeRecord]:
         """Every node's record, by name."""
@@ -30,12 +33,17 @@ class Fleet:
 
     def place(self, record: NodeRecord) -> None:
         """Take in what was decided about a node."""
+        before = self._records.get(record.node)
         self._records[record.node] = record
+        for app in {*record.seats, *(before.seats if before else ())}:
+            self._sight(app).seats_changed()
 
     def forget(self, node: str) -> None:
         """Remove a node and all that it said."""
         record = self._records.pop(node, None)
+        self._left.pop(node, None)
         for app in record.seats if record else ():
+            self._sight(app).seats_changed()
             self._reports.pop((node, app), None)
             self._earlier_boots.pop((node, app), None)
 
@@ -58,6 +66,8 @@ class Fleet:
                     return False
                 earlier.append(last.boot)
         self._reports[key] = report, at
+        self._left.pop(report.node, None)
+        self._sight(report.app).spoke(report.node, at)
         return True
 
     def vouch(self, report: Report, at: float) -> None:
@@ -66,10 +76,30 @@ class Fleet:
         known = self._reports.get(key)
         if known is not None and (known[0].boot, known[0].seq) == (report.boot, report.seq):
             self._reports[key] = report, at
+            self._sight(report.app).spoke(report.node, at)
+
+    def leave(self, node: str, at: float) -> None:
+        """Take note that a node has no connection any more."""
+        record = self._records.get(node)
+        if record is not None:
+            self._left[node] = at
+            for app in record.seats:
+                self._sight(app).left(node, at)
+
+    def come_back(self, node: str) -> None:
+        """Take note that a node has a connection again."""
+        record = self._records.get(node)
+        if record is not None and self._left.pop(node, None) is not None:
+            for app in record.seats:
+                self._sight(app).returned(node)
 
     def heard(self, node: str, app: str) -> tuple[Report, float] | None:
         """A node's last report of an app, and when it was received."""
         return self._reports.get((node, app))
+
+    def nodes(self, app: str) -> list[str]:
+        """Every node that has a seat in ``app``."""
+        return [node for node, record in self._records.items() if app in record.seats]
 
     def members(self, app: str) -> list[Member]:
         """Every node that has a seat in ``app``."""
@@ -78,12 +108,23 @@ class Fleet:
     def member(self, record: NodeRecord, app: str) -> Member:
         """A node's record with what it last said about ``app``."""
         report, at = self._reports.get((record.node, app), (None, None))
-        return Member(record, report, at)
+        return Member(record, report, at, self._left.get(record.node))
 
     def view(self, app: str, signal: Signal | None, now: float, silent_after: float) -> FleetView:
         """The app's nodes, held against what the signal asks of them."""
-        return core.view(app, self.members(app), signal, now, silent_after)
+        return self._sight(app).view(partial(self.nodes, app), signal, now, silent_after)
 
     def all_heard_since(self, app: str, moment: float) -> bool:
         """Whether every node of the app has reported since."""
-        return all(m.last_seen is not None and m.last_seen >= moment for m in self.members(app))
+        heard = (self._reports.get((node, app)) for node in self.nodes(app))
+        return all(known is not None and known[1] >= moment for known in heard)
+
+    def _sight(self, app: str) -> Sight:
+        sight = self._sights.get(app)
+        if sight is None:
+
+            def member(node: str) -> Member:
+                return self.member(self._records[node], app)
+
+            sight = self._sights[app] = Sight(app, member)
+        return sight

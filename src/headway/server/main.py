@@ -2,20 +2,19 @@
 
 import asyncio
 import contextlib
-import logging
-import os
+import gc
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
-import structlog
 import uvicorn
 import uvloop
 from sqlalchemy import Connection
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from headway.errors import InvalidInput, Refused
 from headway.guard.judge import Guard
 from headway.model.access import Role
 from headway.server import premises
@@ -28,12 +27,12 @@ from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
 from headway.server.plane import ControlPlane
 from headway.server.rounds import rounds
+from headway.signals import process
+from headway.signals.hub_server import BACKLOG, NodeConnection
 from headway.signals.stores import open_store
 
 GRACE_SECONDS = 2
 """How long requests that are under way may take once the server was asked to stop."""
-
-BACKLOG = 2048
 
 
 def serve(config: ServerConfig) -> None:
@@ -41,8 +40,9 @@ def serve(config: ServerConfig) -> None:
 
     Raises a HeadwayError, with the sentence to show and the exit code, when it cannot start.
     """
-    _log_to_stderr(config.log)
-    with premises.occupied(config.data), _bound(config) as listener:
+    process.log_to_stderr(config.log)
+    process.make_room()
+    with premises.occupied(config.data), process.bound(config.listen) as listener:
         uvloop.run(_run(config, listener))
 
 
@@ -63,19 +63,29 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
     )
     try:
         await plane.start()
+        # What is here now stays; without this, each full collection looks at all of it again.
+        gc.freeze()
         async with rounds(plane, config.upkeep):
-            await _Server(plane).serve(sockets=[listener])
+            await Listening(plane, config).serve(sockets=[listener])
     finally:
         await plane.close()
 
 
-class _Server(uvicorn.Server):
+def _connection(plane: ControlPlane, **facts: Any) -> asyncio.Protocol:
+    """Nodes' connections are served without the framework, all others by it."""
+    return NodeConnection(plane.nodes, partial(H11Protocol, **facts))
+
+
+class Listening(uvicorn.Server):
     """uvicorn, but it says when it is ready, and open streams do not delay its stop."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, config: ServerConfig) -> None:
         super().__init__(
             uvicorn.Config(
                 create_app(plane, (cockpit(plane),)),
+                ssl_certfile=config.tls_certificate,
+                ssl_keyfile=config.tls_key,
+                http=partial(_connection, plane),  # type: ignore[arg-type]
                 loop="none",
                 lifespan="off",
                 access_log=False,
@@ -91,10 +101,7 @@ class _Server(uvicorn.Server):
         """Accept connections, then say so."""
         await super().startup(sockets)
         for listener in sockets or ():
-            host, port = listener.getsockname()[:2]
-            name = f"[{host}]" if ":" in host else host
-            sys.stdout.write(f"headway server is ready at http://{name}:{port}\n")
-            sys.stdout.flush()
+            process.say_ready("server", listener, secure=self.config.is_ssl)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first."""
@@ -127,36 +134,3 @@ async def _first_admin(config: ServerConfig, database: Database) -> None:
         tokens.add(connection, admin)
 
     await database.write(write)
-
-
-@contextlib.contextmanager
-def _bound(config: ServerConfig) -> Iterator[socket.socket]:
-    host, port = config.address()
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except socket.gaierror as error:
-        raise InvalidInput(f'there is no address "{host}" to listen on: {error}') from None
-    except OSError as error:
-        raise Refused(
-            f"cannot listen on {config.listen}: {os.strerror(error.errno or 0)}; is it taken?"
-        ) from None
-    with listener:
-        yield listener
-
-
-def _log_to_stderr(level: str) -> None:
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise InvalidInput(f'log must be debug, info or warning, not "{level}"')
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

@@ -6,18 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headway.builds.storage import warehouse
-from headway.server.api.frames import update_frame
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
 from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.desk import ReportDesk
+from headway.server.door import NodeDoor
 from headway.server.engine import Engine, Judge
 from headway.server.fleet import Fleet
 from headway.server.news import News
 from headway.server.publisher import Publisher
 from headway.server.roster import Roster
+from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
+from headway.signals.hub_server import NodeServer
 from headway.signals.port import SignalStore
 from headway.signing import Signer, Trust
 
@@ -56,11 +58,19 @@ class ControlPlane:
         self.hub = Hub(signals, update_frame)
         trust = signal_trust or Trust.of(release_key.public_pem)
         publisher = Publisher(signals, release_key, trust)
-        self.roster = Roster(database, publisher, self.fleet, self.news, clock)
+        token_of = self.callers.hash_of
+        self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
         self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, clock)
         self.attendance = Attendance(signals, self.roster, self.desk, self.fleet, clock)
         self._direct = direct
+        self.door = NodeDoor(self.callers, self.roster, self.desk)
+        self.nodes = NodeServer(
+            self.hub,
+            self.door,
+            came=self.fleet.come_back,
+            left=lambda node: self.fleet.leave(node, clock()),
+        )
 
     async def start(self) -> None:
         """Load what is known and carry on. Raises StorageFailed or StoreError."""
@@ -70,10 +80,12 @@ class ControlPlane:
         await self.engine.start()
         if self._direct:
             self.attendance.start()
+        self.nodes.start()
 
     async def end_streams(self) -> None:
         """Let every open stream end, so that no reader delays the stop."""
         self.news.close()
+        await self.nodes.close()
         await self.hub.close()
 
     async def close(self) -> None:

@@ -5,10 +5,10 @@ with its journal entry, and then published, signed, to the signal store.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
-from msgspec import structs
+from msgspec import Struct, structs
 from sqlalchemy import Connection
 
 from headway.core import positions
@@ -23,12 +23,13 @@ from headway.server.news import News
 from headway.server.publisher import Publisher
 
 AT_ONCE = 256
+GATHER_SECONDS = 0.005
 
 log = structlog.get_logger()
 
 
 class Roster:
-    """The records of all nodes."""
+    """The records of all nodes; ``token_of`` gives the sha256 of a node's token."""
 
     def __init__(
         self,
@@ -37,15 +38,19 @@ class Roster:
         fleet: Fleet,
         news: News,
         clock: Callable[[], float],
+        token_of: Callable[[str], str] = lambda node: "",
     ) -> None:
         self._database = database
         self._publisher = publisher
         self._fleet = fleet
         self._news = news
         self._clock = clock
+        self._token_of = token_of
         self.deciding = asyncio.Lock()
         self._serials: dict[str, int] = {}
         self._unpublished: dict[str, NodeRecord] = {}
+        self._arrivals: list[_Arrival] = []
+        self._seating: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """Know every node again, from the database and, where it is ahead, the signal store.
@@ -73,34 +78,96 @@ class Roster:
             if record.seats:
                 self._fleet.place(record)
         await self._publish([r for r in known.values() if r.serial > self._serials.get(r.node, 0)])
+        await self._refresh_tokens()
+
+    async def _refresh_tokens(self) -> None:
+        """Bring up to date what was written before hubs knew tokens, or just before a crash."""
+        fresh = [
+            structs.replace(record, token=token, serial=self._next_serial(record.node))
+            for record in self._fleet
+            if record.token != (token := self._token_of(record.node))
+        ]
+        if not fresh:
+            return
+
+        def write(connection: Connection) -> None:
+            for record in fresh:
+                nodes.put(connection, record)
+
+        await self._database.write(write)
+        for record in fresh:
+            self._fleet.place(record)
+        await self._publish(fresh)
 
     async def enrol(self, enrolment: Enrolment) -> None:
-        """Give a node its seats. The same facts again change nothing."""
+        """Give a node its seats. The same facts again change nothing.
+
+        Nodes that come within a few milliseconds of each other are seated together.
+        """
+        arrival = _Arrival(enrolment, asyncio.get_running_loop().create_future())
+        self._arrivals.append(arrival)
+        if self._seating is None:
+            self._seating = asyncio.create_task(self._seat_soon())
+        await arrival.seated
+
+    async def _seat_soon(self) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
         async with self.deciding:
-            before = self._fleet.record(enrolment.node)
-            seats = {
-                app: self._seat(before, app, tier) for app, tier in sorted(enrolment.tiers.items())
-            }
-            if before is not None and (before.zone, before.seats) == (enrolment.zone, seats):
+            arrivals, self._arrivals, self._seating = self._arrivals, [], None
+            try:
+                records = await self._seat_all([arrival.enrolment for arrival in arrivals])
+            except Exception as error:
+                for arrival in arrivals:
+                    arrival.fail(error)
                 return
+        await self._publish(records)
+        for arrival in arrivals:
+            arrival.succeed()
+
+    async def _seat_all(self, enrolments: Sequence[Enrolment]) -> list[NodeRecord]:
+        """Decide upon everybody's seats, and record them; the records that are new."""
+        vacancies = _Vacancies(self._fleet)
+        seated: dict[str, tuple[NodeRecord, Enrolment]] = {}
+        for enrolment in enrolments:
+            known = self._fleet.record(enrolment.node)
+            before = seated[enrolment.node][0] if enrolment.node in seated else known
+            seats = {
+                app: vacancies.seat(before, app, tier)
+                for app, tier in sorted(enrolment.tiers.items())
+            }
+            token = self._token_of(enrolment.node)
+            facts = enrolment.zone, seats, token
+            if before is not None and (before.zone, before.seats, before.token) == facts:
+                continue
             record = NodeRecord(
                 node=enrolment.node,
                 serial=self._next_serial(enrolment.node),
                 zone=enrolment.zone,
                 seats=seats,
                 hold=before.hold if before else None,
+                token=token,
             )
-            places = ", ".join(f"{app} in {seat.tier}" for app, seat in seats.items())
-            why = f"{enrolment.node} enrols in zone {enrolment.zone} for {places or 'no app'}"
+            seated[enrolment.node] = record, enrolment
+        if not seated:
+            return []
+        now = self._clock()
 
-            def write(connection: Connection) -> None:
-                if before is None:
-                    nodes.add(connection, record, enrolment.version, self._clock())
+        def write(connection: Connection) -> None:
+            for record, enrolment in seated.values():
+                if self._fleet.record(record.node) is None:
+                    nodes.add(connection, record, enrolment.version, now)
                 else:
                     nodes.put(connection, record)
+                places = ", ".join(f"{app} in {seat.tier}" for app, seat in record.seats.items())
+                why = f"{record.node} enrols in zone {record.zone} for {places or 'no app'}"
+                journal.append(connection, at=now, actor=record.node, kind="enrol", why=why)
 
-            await self._record(record, enrolment.node, "enrol", why, write)
-        await self._publish([record])
+        await self._database.write(write)
+        records = [record for record, _ in seated.values()]
+        for record in records:
+            self._fleet.place(record)
+        self._news.journal_grew()
+        return records
 
     async def hold(self, node: str, hold: NodeHold) -> None:
         """Keep a node as it is. Raises NotFound."""
@@ -130,11 +197,18 @@ class Roster:
         why = f"{by} pins {app} on {node} to {build[:12]}" if build else f"{by} unpins {app}"
         await self._change(node, pinned, by, "pin" if build else "unpin", why)
 
+    async def retoken(self, node: str, by: str) -> None:
+        """Tell hubs that a node's token is another one now, or none, if it is a node's at all."""
+        if self._fleet.record(node) is not None:
+            token = self._token_of(node)
+            why = f"{by} changes the token of {node}"
+            await self._change(node, lambda r: structs.replace(r, token=token), by, "token", why)
+
     async def forget(self, node: str, by: str) -> None:
         """Strike a node off. What remains is a record without a seat. Raises NotFound."""
         async with self.deciding:
             record = structs.replace(
-                self._get(node), serial=self._next_serial(node), seats={}, hold=None
+                self._get(node), serial=self._next_serial(node), seats={}, hold=None, token=""
             )
             why = f"{by} strikes {node} off the fleet"
 
@@ -191,17 +265,6 @@ class Roster:
                     record, serial=self._next_serial(node), seats={**record.seats, app: seat}
                 )
 
-    def _seat(self, before: NodeRecord | None, app: str, tier: str) -> Seat:
-        seat = before.seats.get(app) if before else None
-        if seat is not None and seat.tier == tier:
-            return seat
-        taken = (
-            record.seats[app].position
-            for record in self._fleet
-            if app in record.seats and record.seats[app].tier == tier
-        )
-        return Seat(tier, positions.newcomer(taken), seat.pin if seat else None)
-
     def _get(self, node: str) -> NodeRecord:
         record = self._fleet.record(node)
         if record is None:
@@ -256,3 +319,37 @@ class Roster:
                 self._serials[record.node] = record.serial
                 if self._unpublished.get(record.node) is record:
                     del self._unpublished[record.node]
+
+
+class _Arrival(Struct):
+    """A node that waits for its seats."""
+
+    enrolment: Enrolment
+    seated: asyncio.Future[None]
+
+    def succeed(self) -> None:
+        if not self.seated.done():
+            self.seated.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.seated.done():
+            self.seated.set_exception(error)
+
+
+class _Vacancies:
+    """Free places in every tier, for nodes that come together."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._places: dict[tuple[str, str], Iterator[float]] = {}
+
+    def seat(self, before: NodeRecord | None, app: str, tier: str) -> Seat:
+        """The seat that the node has, or a new one."""
+        seat = before.seats.get(app) if before else None
+        if seat is not None and seat.tier == tier:
+            return seat
+        if (app, tier) not in self._places:
+            seats = (record.seats.get(app) for record in self._fleet)
+            taken = (taken.position for taken in seats if taken and taken.tier == tier)
+            self._places[app, tier] = positions.newcomers(taken)
+        return Seat(tier, next(self._places[app, tier]), seat.pin if seat else None)

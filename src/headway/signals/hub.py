@@ -1,13 +1,15 @@
 """Fans the values of a signal store out to many readers, knowing nothing of their transport.
 
-However many readers there are, each key is watched once and each value is encoded once. A reader
-has a mailbox with one place per key: a slow one skips values, never falls behind, never fills
-memory.
+However many readers there are, each key is watched once and each value is encoded once. What a
+reader does with a value that it cannot pass on yet is its own affair, as long as it does not wait:
+a ``Subscription`` has a mailbox with one place per key, so that a slow one skips values, never
+falls behind, never fills memory.
 """
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Protocol
 
 import structlog
 
@@ -19,8 +21,18 @@ RETRY_SECONDS = 2.0
 log = structlog.get_logger()
 
 
+class Reader(Protocol):
+    """Whoever follows keys."""
+
+    def deliver(self, key: str, encoded: bytes) -> None:
+        """Take the key's newest value, without waiting."""
+
+    def close(self) -> None:
+        """There will be no more."""
+
+
 class Subscription:
-    """One reader's mailbox."""
+    """A mailbox to be read at leisure."""
 
     def __init__(self, keys: frozenset[str]) -> None:
         self.keys = keys
@@ -54,7 +66,7 @@ class Subscription:
 
 
 class Hub:
-    """Watches ``store`` for its subscribers; ``encode(key, value)`` makes what they receive."""
+    """Watches ``store`` for its readers; ``encode(key, value)`` makes what they receive."""
 
     def __init__(self, store: SignalStore, encode: Callable[[str, bytes], bytes]) -> None:
         self._store = store
@@ -64,24 +76,32 @@ class Hub:
     def subscribe(self, keys: Iterable[str]) -> Subscription:
         """A mailbox for ``keys``; their current values come first. Give it back when done."""
         subscription = Subscription(frozenset(keys))
-        for key in subscription.keys:
+        self.attach(subscription, subscription.keys)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Give a mailbox back."""
+        subscription.close()
+        self.detach(subscription, subscription.keys)
+
+    def attach(self, reader: Reader, keys: Iterable[str]) -> None:
+        """Deliver ``keys`` to a reader from now on, first the values that are known already."""
+        for key in keys:
             topic = self._topics.get(key)
             if topic is None:
                 topic = self._topics[key] = _Topic()
                 topic.task = asyncio.create_task(self._follow(key, topic))
-            topic.readers.add(subscription)
+            topic.readers.add(reader)
             if topic.latest is not None:
-                subscription.deliver(key, topic.latest)
-        return subscription
+                reader.deliver(key, topic.latest)
 
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """Give a mailbox back; a key that nobody reads is no longer watched."""
-        subscription.close()
-        for key in subscription.keys:
+    def detach(self, reader: Reader, keys: Iterable[str]) -> None:
+        """Deliver no more; a key that nobody reads is no longer watched."""
+        for key in keys:
             topic = self._topics.get(key)
             if topic is None:
                 continue
-            topic.readers.discard(subscription)
+            topic.readers.discard(reader)
             if not topic.readers:
                 del self._topics[key]
                 topic.stop()
@@ -92,11 +112,11 @@ class Hub:
         return len(self._topics)
 
     async def close(self) -> None:
-        """End every subscription and every watch."""
+        """End every reader and every watch."""
         topics, self._topics = self._topics, {}
+        for reader in {reader for topic in topics.values() for reader in topic.readers}:
+            reader.close()
         for topic in topics.values():
-            for reader in topic.readers:
-                reader.close()
             topic.stop()
         tasks = [topic.task for topic in topics.values() if topic.task]
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -114,8 +134,10 @@ class Hub:
 
 
 class _Topic:
+    __slots__ = ("latest", "readers", "task")
+
     def __init__(self) -> None:
-        self.readers: set[Subscription] = set()
+        self.readers: set[Reader] = set()
         self.latest: bytes | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -123,7 +145,7 @@ class _Topic:
         if encoded == self.latest:
             return
         self.latest = encoded
-        for reader in self.readers:
+        for reader in tuple(self.readers):
             reader.deliver(key, encoded)
 
     def stop(self) -> None:

@@ -10,7 +10,8 @@ import http.client
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -18,13 +19,12 @@ from msgspec import Struct
 
 from headway.errors import Busy, Denied, HeadwayError, InvalidInput, Refused, Unreachable
 from headway.model.report import Enrolment, Report
+from headway.signals.patience import pause
 from headway.signals.port import Update
 
 HEARTBEAT = 15.0
 """After so many seconds of silence a connection is taken for dead."""
 
-_RETRY_FIRST = 0.5
-_RETRY_LAST = 30.0
 _MAX_LINE = 256 * 1024
 _BROKEN = (OSError, http.client.HTTPException)
 _ERRORS: dict[int, type[HeadwayError]] = {
@@ -45,28 +45,52 @@ class _Event(Struct):
     value: str
 
 
-class HubClient:
-    """Implements ``headway.signals.port.Link``; ``server`` is the control plane's URL."""
+class _Server:
+    """One server's address, taken apart. Raises InvalidInput."""
 
-    def __init__(self, server: str, token: str, heartbeat: float = HEARTBEAT) -> None:
-        wrong = InvalidInput(f"{server!r} is no server; write one like https://headway.example")
+    def __init__(self, url: str) -> None:
+        wrong = InvalidInput(f"{url!r} is no server; write one like https://headway.example")
         try:
-            parts = urlsplit(server)
+            parts = urlsplit(url)
             port = parts.port
         except ValueError:
             raise wrong from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise wrong
-        self._server = server
+        self.url = url
+        self.prefix = parts.path.rstrip("/")
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, port
-        self._prefix = parts.path.rstrip("/")
+
+    def connection(self, timeout: float) -> http.client.HTTPConnection:
+        """A connection that is opened by the first request."""
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        return kind(self._host, self._port, timeout=timeout)
+
+
+class HubClient:
+    """Implements ``headway.signals.port.Link``.
+
+    ``servers`` are URLs of control planes or hubs, each as good as the others: one is chosen at
+    random, and the next one when that fails. ``node`` is who this is, which a hub must be told.
+    """
+
+    def __init__(
+        self, servers: str | Sequence[str], token: str, heartbeat: float = HEARTBEAT, node: str = ""
+    ) -> None:
+        urls = [servers] if isinstance(servers, str) else list(servers)
+        random.shuffle(urls)
+        self._servers = cycle([_Server(url) for url in urls])
+        self._at = next(self._servers)
+        self._count = len(urls)
+        self._node = node
         self._headers = {"Authorization": f"Bearer {token}"}
         self._heartbeat = heartbeat
         self._closed = threading.Event()
         self._watching: socket.socket | None = None
         self._posting = threading.Lock()
-        self._poster = self._connection()
+        self._posting_to = self._at
+        self._poster = self._at.connection(heartbeat)
 
     def enrol(self, enrolment: Enrolment) -> None:
         """Present the node. Raises Unreachable, Denied or Refused."""
@@ -79,6 +103,8 @@ class HubClient:
     def watch(self, apps: tuple[str, ...]) -> Iterator[Update]:
         """Updates for ever, across connections; ends when the link is closed."""
         path = f"/v1/node/watch?apps={','.join(quote(app, safe='') for app in apps)}"
+        if self._node:
+            path += f"&node={quote(self._node, safe='')}"
         failures = 0
         while not self._closed.is_set():
             why = "the server ended the connection"
@@ -91,9 +117,10 @@ class HubClient:
             if self._closed.is_set():
                 return
             yield Update("", b"", connected=False, why=why)
-            failures = min(failures + 1, 10)
-            most = min(_RETRY_LAST, _RETRY_FIRST * 2**failures)
-            self._closed.wait(random.uniform(0, most))  # noqa: S311
+            failures += 1
+            self._at = next(self._servers)
+            # The first round of all servers goes as quickly as the first failure of one.
+            self._closed.wait(pause(1 + (failures - 1) // self._count))
 
     def close(self) -> None:
         """End the watch, also while it waits; a last report may still be handed in."""
@@ -107,18 +134,19 @@ class HubClient:
 
     def _listen(self, path: str) -> Iterator[Update]:
         """The updates of one connection."""
-        connection = self._connection()
+        server = self._at
+        connection = server.connection(self._heartbeat)
         try:
-            with self._reaching():
+            with _reaching(server):
                 headers = self._headers | {"Accept": "text/event-stream"}
-                connection.request("GET", self._prefix + path, headers=headers)
+                connection.request("GET", server.prefix + path, headers=headers)
                 self._watching = connection.sock
                 # A close that came before there was a socket to shut down is seen here.
                 if self._closed.is_set():
                     return
                 response = connection.getresponse()
                 if response.status != 200:
-                    raise self._problem(response)
+                    raise _problem(server, response)
                 yield Update("", b"")
                 yield from _updates(response)
         finally:
@@ -126,8 +154,26 @@ class HubClient:
             connection.close()
 
     def _post(self, path: str, body: bytes) -> None:
+        """Post to the server that is watched; to each of the others when it does not answer."""
+        with self._posting:
+            for left in reversed(range(self._count)):
+                try:
+                    self._post_once(path, body)
+                except Unreachable:
+                    if not left or self._closed.is_set():
+                        raise
+                    if self._posting_to is self._at:
+                        self._at = next(self._servers)
+                else:
+                    return
+
+    def _post_once(self, path: str, body: bytes) -> None:
         """Post on a connection that is kept from one time to the next."""
-        with self._posting, self._reaching():
+        if self._posting_to is not self._at:
+            self._poster.close()
+            self._posting_to = self._at
+            self._poster = self._at.connection(self._heartbeat)
+        with _reaching(self._posting_to):
             kept = self._poster.sock is not None
             try:
                 response = self._exchange(path, body)
@@ -137,37 +183,35 @@ class HubClient:
                 # The server may have closed it meanwhile. To hear a thing twice does no harm.
                 response = self._exchange(path, body)
             if response.status >= 300:
-                raise self._problem(response)
+                raise _problem(self._posting_to, response)
             response.read()
 
     def _exchange(self, path: str, body: bytes) -> http.client.HTTPResponse:
         try:
             headers = self._headers | {"Content-Type": "application/json"}
-            self._poster.request("POST", self._prefix + path, body, headers)
+            self._poster.request("POST", self._posting_to.prefix + path, body, headers)
             return self._poster.getresponse()
         except _BROKEN:
             self._poster.close()
             raise
 
-    def _connection(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=self._heartbeat)
 
-    @contextlib.contextmanager
-    def _reaching(self) -> Iterator[None]:
-        try:
-            yield
-        except _BROKEN as error:
-            reason = str(error) or type(error).__name__
-            raise Unreachable(f"{self._server} does not answer: {reason}") from None
+@contextlib.contextmanager
+def _reaching(server: _Server) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        reason = str(error) or type(error).__name__
+        raise Unreachable(f"{server.url} does not answer: {reason}") from None
 
-    def _problem(self, response: http.client.HTTPResponse) -> HeadwayError:
-        body = response.read(_MAX_LINE)
-        try:
-            sentence = msgspec.json.decode(body, type=_Problem).sentence
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            sentence = f"{self._server} answers {response.status} {response.reason}"
-        return _ERRORS.get(response.status, Unreachable)(sentence)
+
+def _problem(server: _Server, response: http.client.HTTPResponse) -> HeadwayError:
+    body = response.read(_MAX_LINE)
+    try:
+        sentence = msgspec.json.decode(body, type=_Problem).sentence
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        sentence = f"{server.url} answers {response.status} {response.reason}"
+    return _ERRORS.get(response.status, Unreachable)(sentence)
 
 
 def _updates(stream: http.client.HTTPResponse) -> Iterator[Update]:

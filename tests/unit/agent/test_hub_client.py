@@ -213,3 +213,38 @@ def test_what_is_no_server_is_refused() -> None:
         HubClient("headway.example", "t")
     with pytest.raises(InvalidInput, match="write one like"):
         HubClient("http://headway.example:port", "t")
+
+
+def test_a_link_goes_on_to_the_next_server_and_reports_there() -> None:
+    heard: list[str] = []
+    stay = threading.Event()
+
+    def refuse(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+        reply(handler, 503)
+
+    def serve(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        heard.append(handler.path)
+        if handler.command == "GET":
+            stream(event("signals/a", b"1"), stay=stay)(handler, body)
+        else:
+            reply(handler, 204)
+
+    with serving(refuse) as bad, serving(serve) as good:
+        gone = "http://127.0.0.1:1"
+        link = HubClient([gone, bad, good], "t", node="n1")
+        found = next(update for update in link.watch(("a",)) if update.key)
+        assert found == Update("signals/a", b"1")
+        link.enrol(Enrolment("n1", "a", {}))
+        stay.set()
+        again = HubClient([bad, gone, good], "t", node="n1")
+        again.enrol(Enrolment("n1", "a", {}))
+        link.close()
+        again.close()
+    assert "/under/here/v1/node/watch?apps=a&node=n1" in heard
+    assert heard.count("/under/here/v1/node/enrol") == 2
+
+
+def test_all_servers_gone_is_told_with_the_last_ones_name() -> None:
+    link = HubClient(["http://127.0.0.1:1", "http://127.0.0.2:1"], "t")
+    with pytest.raises(Unreachable, match="does not answer"):
+        link.enrol(Enrolment("n1", "a", {}))

@@ -13,8 +13,7 @@ import pytest
 
 from headway import __version__
 from headway.cli import main
-from headway.client.problems import family
-from headway.errors import HeadwayError, HookFailed
+from headway.errors import HeadwayError, HookFailed, family
 from tests.unit.cli.fake_api import FakeApi
 
 HEAVY = {"rich", "httpx2", "litestar", "uvicorn", "sqlalchemy", "numpy", "jinja2"}

@@ -8,8 +8,16 @@ import msgspec
 import pytest
 
 from headway.client.api import Client
-from headway.client.problems import error_for, family
-from headway.errors import Busy, HeadwayError, InvalidInput, NotFound, StaleView, Unreachable
+from headway.client.problems import error_for
+from headway.errors import (
+    Busy,
+    HeadwayError,
+    InvalidInput,
+    NotFound,
+    StaleView,
+    Unreachable,
+    family,
+)
 from headway.model.views import ActionRequest, Problem
 
 

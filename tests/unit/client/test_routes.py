@@ -19,6 +19,7 @@ from headway.model.views import (
     DeployRequest,
     HoldRequest,
     NodeHoldRequest,
+    Packet,
     PinRequest,
     RepackRequest,
     TokenRequest,
@@ -57,6 +58,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "enrol": (Enrolment("n1", "z", {"web": "canary"}),),
     "watch": (["web", "api"],),
     "report": ([REPORT],),
+    "pass_on": ([Packet("t", msgspec.Raw(b"[]"))],),
 }
 
 

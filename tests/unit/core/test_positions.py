@@ -7,7 +7,7 @@ from fractions import Fraction
 import hypothesis.strategies as st
 from hypothesis import given
 
-from headway.core.positions import assign, newcomer
+from headway.core.positions import assign, newcomers
 
 fleets = st.dictionaries(
     st.text("abcdefghij0123456789-", min_size=1, max_size=12),
@@ -43,12 +43,12 @@ def test_positions_depend_on_nothing_but_the_fleet(places) -> None:
 def test_newcomers_find_a_free_place_and_move_nobody(places, count) -> None:
     taken = list(assign(places).values())
     for _ in range(count):
-        place = newcomer(taken)
+        place = next(newcomers(taken))
         assert 0 <= place < 1
         assert place not in taken
         taken.append(place)
 
 
 def test_the_first_node_is_always_covered() -> None:
-    assert newcomer([]) == 0.0
+    assert next(newcomers([])) == 0.0
     assert min(assign({"a": "z", "b": "z"}).values()) == 0.0

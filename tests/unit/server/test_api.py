@@ -350,7 +350,7 @@ async def test_the_newest_report_wins_and_a_repetition_changes_nothing(node: Web
 async def test_reports_are_durable_when_they_are_acknowledged(node: Web) -> None:
     from headway.server.database import reports
 
-    body = [report(seq=seq) for seq in range(1, 20)]
+    body = [report(seq=seq, why=f"{seq}") for seq in range(1, 20)]
     assert (await node(N, "POST", "/v1/node/reports", json=body)).status_code == 204
     ((kept, _),) = await node.plane.database.read(reports.every)
     assert kept.seq == 19
@@ -447,7 +447,7 @@ async def test_a_hold_blocks_a_deploy_until_it_lapses(node: Web) -> None:
 async def test_the_schema_describes_every_operation(web: Web) -> None:
     schema = (await web(None, "GET", "/schema/openapi.json")).json()
     operations = [op for path in schema["paths"].values() for op in path.values()]
-    assert len(operations) == 36
+    assert len(operations) == 37
     for operation in operations:
         assert operation["summary"]
         assert operation["description"]

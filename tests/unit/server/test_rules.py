@@ -54,6 +54,7 @@ MAY = {
     ("POST", "/v1/node/enrol"): {N},
     ("GET", "/v1/node/watch"): {N},
     ("POST", "/v1/node/reports"): {N},
+    ("POST", "/v1/hub/reports"): EVERYBODY,
 }
 
 STREAMS = {"/v1/events", "/v1/node/watch"}

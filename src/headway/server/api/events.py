@@ -9,11 +9,12 @@ from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from headway.errors import InvalidInput
-from headway.server.api.frames import HEARTBEAT, HEARTBEAT_SECONDS, frame, stream
+from headway.server.api.frames import stream
 from headway.server.api.given import Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import journal
 from headway.server.plane import ControlPlane
+from headway.signals.frames import HEARTBEAT, HEARTBEAT_SECONDS, frame
 
 PACE_SECONDS = 0.25
 PAGE = 200

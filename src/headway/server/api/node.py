@@ -1,33 +1,32 @@
-"""What agents use: enrol, watch, report."""
+"""What agents use: enrol, watch, report.
+
+Agents are served by ``headway.signals.hub_server``, on the same port, before the framework sees
+them. These routes describe that in the API's schema, and serve who comes in another way: through
+a proxy that sends chunks, or mixes the requests of many on one connection.
+"""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
-import msgspec
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
-from headway.errors import Denied, InvalidInput
-from headway.model.names import Name
 from headway.model.report import Enrolment, Report
 from headway.model.signal import record_key, signal_key
-from headway.server.api.frames import HEARTBEAT, HEARTBEAT_SECONDS, stream
+from headway.model.views import Packet, Problem
+from headway.server.api.frames import stream
 from headway.server.api.given import Caller, Plane
 from headway.server.auth.rules import Rule
+from headway.signals.frames import HEARTBEAT, HEARTBEAT_SECONDS
 from headway.signals.hub import Hub
-
-MAX_APPS = 64
+from headway.signals.requests import check_apps, decode
 
 
 @post("/v1/node/enrol", opt={"role": Rule.NODE}, status_code=204, summary="Present a node")
 async def enrol(data: JSONBody[Enrolment], plane: Plane, caller: Caller) -> None:
     """The same facts again change nothing."""
-    if data.node != caller.name:
-        raise Denied(f"this is the token of {caller.name}; {data.node} needs its own")
-    if len(data.tiers) > MAX_APPS:
-        raise InvalidInput(f"{len(data.tiers)} apps on one node, {MAX_APPS} are allowed")
-    await plane.roster.enrol(data)
+    await plane.door.present(caller, data)
 
 
 @get(
@@ -46,13 +45,7 @@ async def watch(
     A reader that is slow misses values, never the last one. A comment tells every five seconds
     of nothing else that the line is up.
     """
-    names = [name for name in apps.split(",") if name]
-    if len(names) > MAX_APPS:
-        raise InvalidInput(f"{len(names)} apps at once, {MAX_APPS} are allowed")
-    try:
-        msgspec.convert(names, list[Name])
-    except msgspec.ValidationError:
-        raise InvalidInput("apps must be names, separated by commas") from None
+    names = check_apps([name for name in apps.split(",") if name])
     keys = [record_key(caller.name), *map(signal_key, names)]
     return stream(_updates(plane.hub, keys))
 
@@ -61,6 +54,18 @@ async def watch(
 async def report(data: JSONBody[list[Report]], plane: Plane, caller: Caller) -> None:
     """Answered when the reports are durable. A report that is not news changes nothing."""
     await plane.desk.hand_in(tuple(data), caller)
+
+
+@post(
+    "/v1/hub/reports",
+    opt={"role": Rule.PUBLIC},
+    status_code=200,
+    summary="Pass on the reports of many nodes",
+)
+async def pass_on(request: Request[Any, Any, Any], plane: Plane) -> list[Problem | None]:
+    """For each node what was wrong, or null. Each node's reports count by its own token."""
+    packets = decode(await request.body(), list[Packet])
+    return await plane.door.take_over(packets)
 
 
 async def _updates(hub: Hub, keys: list[str]) -> AsyncIterator[bytes]:

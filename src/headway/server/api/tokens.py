@@ -33,6 +33,7 @@ async def create_token(data: JSONBody[TokenRequest], plane: Plane, caller: Calle
 
     await plane.database.write(write)
     plane.callers.admit(token)
+    await plane.roster.retoken(token.name, caller.name)
     plane.news.journal_grew()
     return TokenCreated(token.name, token.role, secret)
 
@@ -56,4 +57,6 @@ async def revoke_token(name: InPath, plane: Plane, caller: Caller) -> None:
 
     await plane.database.write(write)
     plane.callers.revoke(name)
+    plane.nodes.cut(name)
+    await plane.roster.retoken(name, caller.name)
     plane.news.journal_grew()

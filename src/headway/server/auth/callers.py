@@ -8,7 +8,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from headway.errors import Unauthenticated
-from headway.model.access import Identity
+from headway.model.access import Identity, Role
 from headway.server.database.tokens import Token
 
 PREFIX = "hw_"
@@ -29,14 +29,22 @@ class Callers:
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
+        self._by_name: dict[str, Token] = {}
 
     def admit(self, *tokens: Token) -> None:
         """Accept tokens from now on."""
         self._tokens |= {token.hash: token for token in tokens}
+        self._by_name |= {token.name: token for token in tokens}
 
     def revoke(self, name: str) -> None:
         """Accept a token no longer."""
         self._tokens = {key: token for key, token in self._tokens.items() if token.name != name}
+        self._by_name.pop(name, None)
+
+    def hash_of(self, name: str) -> str:
+        """The fingerprint of a node's token; empty where there is none."""
+        token = self._by_name.get(name)
+        return token.hash if token is not None and token.role is Role.NODE else ""
 
     def identify(self, secret: str) -> Identity:
         """Whose secret this is. Raises Unauthenticated."""

@@ -8,7 +8,6 @@ from litestar import Request, Response
 
 from headway.errors import HeadwayError
 from headway.model.access import Identity
-from headway.server.api.frames import HEARTBEAT
 from headway.server.auth.rules import Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.door import Door
@@ -18,6 +17,7 @@ from headway.server.cockpit.page import make_page
 from headway.server.cockpit.render import regions, render
 from headway.server.cockpit.sessions import Sessions
 from headway.server.plane import ControlPlane
+from headway.signals.frames import HEARTBEAT
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from headway.model.report import Report
 from headway.server.database.tables import reports
@@ -16,10 +17,10 @@ def put(connection: Connection, received: Iterable[tuple[Report, float]]) -> Non
     ]
     if not rows:
         return
-    keys = [{"of_node": row["node"], "of_app": row["app"]} for row in rows]
-    mine = (reports.c.node == bindparam("of_node")) & (reports.c.app == bindparam("of_app"))
-    connection.execute(delete(reports).where(mine), keys)
-    connection.execute(insert(reports), rows)
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    into = insert(reports)
+    news = {"received_at": into.excluded.received_at, "report": into.excluded.report}
+    connection.execute(into.on_conflict_do_update(index_elements=["node", "app"], set_=news), rows)
 
 
 def every(connection: Connection) -> tuple[tuple[Report, float], ...]:

@@ -1,0 +1,1 @@
+"""A process that holds the connections of nodes, in front of any signal store."""
