@@ -30,7 +30,7 @@ from headway.server.config import ServerConfig
 from headway.server.main import serve
 {sabotage}
 try:
-    data, listen, store = sys.argv[1:]
+    data, listen, store, *_ = [*sys.argv[1:], ""]
     serve(ServerConfig(data=Path(data), listen=listen, store=store or None, log="debug"))
 except HeadwayError as error:
     sys.exit(print(error.sentence, file=sys.stderr) or error.exit_code)
