@@ -109,6 +109,18 @@ class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the app's metrics are read for the guard."""
 
 
+class Scrubbing(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the node reads again, in the background, all that it holds, to find what has changed.
+
+    The rate is for all of its apps together.
+    """
+
+    megabytes_per_second: Annotated[float, Meta(ge=0.0)] = 4.0
+    """How much to read in a second; 0: only when asked to, by `headway node verify`."""
+    every: Annotated[float, Meta(gt=0.0)] = 24.0
+    """How many hours lie between the end of one pass and the beginning of the next."""
+
+
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything an agent is told; ``report_every`` in seconds.
 
@@ -131,6 +143,8 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the node stands; a wave can be bounded by zone."""
     report_every: Period = 5.0
     """How often to report when nothing changes."""
+    scrub: Scrubbing = Scrubbing()
+    """How the node looks for damage to what it holds."""
 
 
 def load(path: Path) -> AgentConfig:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.agent.config import AppSettings, Hook, Verify
+from headway.agent.config import AppSettings, Hook, Scrubbing, Verify
 from headway.agent.slots import Slots
 from headway.agent.state import Activation, Memory
 from headway.agent.strategies import CommandRestart
@@ -98,6 +98,7 @@ class Site:
             root=self.place,
             source=self.shelf,
             trust=Trust.of(RELEASE_KEY.public_pem),
+            scrub=Scrubbing(),
             tell=lambda: None,
         )
         thread = threading.Thread(target=worker.run)
