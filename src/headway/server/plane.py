@@ -55,7 +55,7 @@ class ControlPlane:
         publisher = Publisher(signals, release_key, trust)
         self.roster = Roster(database, publisher, self.fleet, self.news, clock)
         self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
-        self.desk = ReportDesk(database, self.fleet, self.engine.hear, clock)
+        self.desk = ReportDesk(database, self.fleet, self.engine.hear, self.news, clock)
 
     async def start(self) -> None:
         """Load what is known and carry on. Raises StorageFailed or StoreError."""
