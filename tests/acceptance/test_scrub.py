@@ -92,6 +92,8 @@ def test_the_scrub_finds_by_itself_what_is_not_right_and_makes_the_way_back_anew
     assert "a has other content" in journal(fleet)[0]
     assert "which is not switched to" in journal(fleet)[0]
     fleet.wait("it to be mended", lambda: len(journal(fleet)) >= 2)
-    fleet.wait("the way back", lambda: getattr(fleet.state_of("n1").report, "prepared", "") == first)
+    fleet.wait(
+        "the way back", lambda: getattr(fleet.state_of("n1").report, "prepared", "") == first
+    )
     texts = {(slot / "a").read_text() for slot in slots.iterdir()}
     assert "1" in texts, "the way back is there again"
