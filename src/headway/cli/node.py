@@ -135,7 +135,7 @@ def unpin(call: Call, name: str, app: str | None) -> None:
 
 
 @node.command()
-@click.argument("name", metavar="NODE", required=False)
+@click.argument("name", metavar="[NODE]", required=False)
 @click.option("--app", help="Only this app; without NODE, all of its nodes.")
 @click.option(
     "--timeout", type=Duration(), default="10m", show_default=True, help="Wait no longer."
