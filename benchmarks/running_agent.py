@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from headway.agent import heap
-from headway.agent.config import AppSettings
+from headway.agent.config import AppSettings, Scrubbing
 from headway.agent.worker import Worker
 from headway.builds.fetch import Fetcher
 from headway.builds.storage import open as open_storage
@@ -55,6 +55,7 @@ class _Bench:
             source=Fetcher(open_storage(store), Trust.load([key])),
             trust=Trust.of(self._signer.public_pem),
             tell=self._told,
+            scrub=Scrubbing(megabytes_per_second=0.0),
         )
         record = NodeRecord("n1", 1, "a", {"web": Seat("production", 0.5)})
         self.worker.offer(record_key("n1"), self._seal(record, RECORD_TYPE))

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from headway.agent import activation, durable, processes, switch
-from headway.agent.config import AppSettings
+from headway.agent.config import AppSettings, Scrubbing
 from headway.agent.log import log
 from headway.agent.slots import Slots
 from headway.agent.state import Memory, Slot
@@ -101,6 +101,7 @@ def activate(order: Order, trust: Trust) -> Outcome:
             source=Fetcher(open_storage(order.store), trust),
             trust=Trust.of(RELEASE_KEY.public_pem),
             tell=told,
+            scrub=Scrubbing(megabytes_per_second=0.0),
         )
         ear.worker = worker
         worker.offer(*sealed_record())

@@ -113,6 +113,18 @@ class AppSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the app's metrics are read for the guard."""
 
 
+class Scrubbing(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the node reads again, in the background, all that it holds, to find what has changed.
+
+    The rate is for all of its apps together.
+    """
+
+    megabytes_per_second: Annotated[float, Meta(ge=0.0)] = 4.0
+    """How much to read in a second; 0: only when asked to, by `headway node verify`."""
+    every: Annotated[float, Meta(gt=0.0)] = 24.0
+    """How many hours lie between the end of one pass and the beginning of the next."""
+
+
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything an agent is told; ``report_every`` in seconds.
 
@@ -141,6 +153,8 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     servers: tuple[Url, ...] = ()
     """Where to hold the line instead: addresses of hubs, and of the control plane if it is to be
     one of them. One is chosen at random, and the next one when it does not answer."""
+    scrub: Scrubbing = Scrubbing()
+    """How the node looks for damage to what it holds."""
 
 
 def load(path: Path) -> AgentConfig:

@@ -5,6 +5,9 @@ the file system has been synced. It may be linked into a slot before, which is n
 before that either. Executables are files of their own (``<digest>x``), because
 hard links share their mode. The modification time is derived from the digest, so that caches
 keyed by it notice every change, and so that a slot can be checked without reading it.
+
+What is found damaged moves to ``damaged/``, where nothing is linked from, so that it is fetched
+again; there it is still known by its inode wherever a slot holds it, and goes with the last one.
 """
 
 import contextlib
@@ -19,6 +22,7 @@ from headway.builds.manifest import Difference
 from headway.model.build import Entry, Kind
 
 MODES = {Kind.FILE: 0o444, Kind.EXECUTABLE: 0o555}
+_DAMAGED = "damaged"
 _PACE = 200
 """How many unneeded objects are removed before others may use the disk."""
 
@@ -34,6 +38,7 @@ class Content:
     def __init__(self, path: Path) -> None:
         self.path = path
         durable.make_directory(path / "incoming")
+        durable.make_directory(path / _DAMAGED)
         self._store = os.open(path, durable.DIRECTORY)
         self._arrived: set[tuple[str, Kind]] = set()
         self.discard()
@@ -81,7 +86,7 @@ class Content:
                 os.mkdir(place[:2], 0o755, dir_fd=self._store)
             arrival = _arrival(digest, kind)
             os.rename(arrival, place, src_dir_fd=self._store, dst_dir_fd=self._store)
-        self._arrived.clear()
+            self._arrived.remove((digest, kind))
 
     def discard(self) -> None:
         """Forget what has arrived, and whatever an interrupted agent left in ``incoming/``."""
@@ -121,6 +126,33 @@ class Content:
         # A rename between two links of one file does nothing, and leaves both names.
         self._unlink(spare)
 
+    def shelves(self) -> list[Path]:
+        """The directories with content, that of damaged content first."""
+        return [self.path / _DAMAGED, *sorted(self.path.glob("[0-9a-f][0-9a-f]"))]
+
+    def is_own(self, entry: Entry, found: os.stat_result) -> bool:
+        """Whether this file is the very one that the entry's content is linked from."""
+        try:
+            place = self._whereabouts(entry.digest, entry.kind)
+            mine = os.stat(place, dir_fd=self._store, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(mine, found)
+
+    def set_aside(self, name: str) -> bool:
+        """Take the damaged object ``name`` out of the store for good; False when it is out."""
+        place = f"{name[:2]}/{name}"
+        try:
+            number = os.stat(place, dir_fd=self._store, follow_symlinks=False).st_ino
+        except FileNotFoundError:
+            return False
+        aside = f"{_DAMAGED}/{name}.{number}"
+        os.rename(place, aside, src_dir_fd=self._store, dst_dir_fd=self._store)
+        for directory in (_DAMAGED, name[:2]):
+            with durable.opened(directory, self._store) as handle:
+                os.fsync(handle)
+        return True
+
     def collect(self, proceed: Callable[[], None]) -> int:
         """Name what has arrived; remove, at an easy pace, what no slot links to; returns how many.
 
@@ -128,7 +160,7 @@ class Content:
         """
         self.commit()
         removed = 0
-        for shelf in self.path.glob("[0-9a-f][0-9a-f]"):
+        for shelf in self.shelves():
             proceed()
             for item in os.scandir(shelf):
                 if item.stat(follow_symlinks=False).st_nlink == 1:
@@ -191,9 +223,14 @@ class Content:
         return False
 
 
+def object_name(digest: str, kind: Kind) -> str:
+    """The name of what a file of this kind is linked from."""
+    return digest + ("x" if kind is Kind.EXECUTABLE else "")
+
+
 def _place(digest: str, kind: Kind) -> str:
-    return f"{digest[:2]}/{digest}" + ("x" if kind is Kind.EXECUTABLE else "")
+    return f"{digest[:2]}/{object_name(digest, kind)}"
 
 
 def _arrival(digest: str, kind: Kind) -> str:
-    return f"incoming/{digest}" + ("x" if kind is Kind.EXECUTABLE else "")
+    return f"incoming/{object_name(digest, kind)}"

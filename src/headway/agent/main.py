@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec import structs
+
 from headway import __version__
 from headway.agent import heap, scrape
 from headway.agent import log as logging
@@ -70,6 +72,7 @@ class Agent:
         self._counters = Counters(config.apps, config.report_every)
         self._reporter = Reporter(link, self._reports)
         trust = Trust.load(config.trust.release)
+        rate = config.scrub.megabytes_per_second / len(config.apps)
         self._workers = {
             app.name: Worker(
                 node=config.node,
@@ -77,6 +80,7 @@ class Agent:
                 root=config.root,
                 source=source,
                 trust=trust,
+                scrub=structs.replace(config.scrub, megabytes_per_second=rate),
                 tell=self._reporter.tell,
             )
             for app in config.apps

@@ -9,15 +9,18 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headway.agent import durable, processes, switch, tree
+from msgspec import structs
+
+from headway.agent import drifting, durable, processes, switch, tree
 from headway.agent.content import Content
 from headway.agent.listings import Listings
-from headway.agent.state import Memory, Slot
+from headway.agent.state import Memory, Slot, State
 from headway.builds import manifest as manifests
 from headway.builds.manifest import Difference, Manifest
 from headway.errors import Unreachable, Untrusted
 from headway.model.build import Build
 from headway.model.names import BuildId
+from headway.model.report import Drift
 
 _LEAST = 3
 _KEPT_EVERY = 256 * 1024 * 1024
@@ -41,11 +44,11 @@ class Slots:
         with durable.storing(f"setting up {app}"):
             durable.make_directory(app / "slots")
             self._listings = Listings(app / "listings")
-            self._content = Content(app / "store")
+            self.content = Content(app / "store")
 
     def close(self) -> None:
         """Release the store."""
-        self._content.close()
+        self.content.close()
 
     def path(self, slot: str) -> Path:
         """Where the tree of a slot lies, without any link in the way."""
@@ -57,19 +60,25 @@ class Slots:
 
     def holding(self, build: BuildId) -> str | None:
         """A slot in which ``build`` is ready; the hot one if it is that."""
+        hot = self.hot()
         with durable.storing(f"looking for {build[:12]} below {self.app}"):
             ready = [
                 name
                 for name, slot in self._memory.state.slots.items()
-                if slot.build == build and self.path(name).is_dir()
+                if slot.build == build
+                and (name == hot or not slot.drifted)
+                and self.path(name).is_dir()
             ]
-        hot = self.hot()
         return hot if hot in ready else next(iter(ready), None)
 
     def cold(self) -> BuildId | None:
         """The build that was made ready last and does not run."""
         state = self._memory.state
-        ready = [slot for name, slot in state.slots.items() if slot.build and name != state.running]
+        ready = [
+            slot
+            for name, slot in state.slots.items()
+            if slot.build and name != state.running and not slot.drifted
+        ]
         return max(ready, key=lambda slot: slot.age).build if ready else None
 
     def builds(self) -> list[BuildId]:
@@ -86,7 +95,7 @@ class Slots:
 
     def blob(self, digest: str) -> Path | None:
         """The file that holds this content."""
-        return self._content.file(digest)
+        return self.content.file(digest)
 
     def gather(self, manifest: Manifest, fetch: Fetch, proceed: Callable[[], None]) -> None:
         """Bring what the manifest names to this disk, for ``prepare`` to link.
@@ -101,27 +110,27 @@ class Slots:
         def save(digest: str, size: int, chunks: Iterator[bytes]) -> None:
             nonlocal arrived
             proceed()
-            self._content.add(digest, chunks)
+            self.content.add(digest, chunks)
             arrived += size
             if arrived >= _KEPT_EVERY:
-                self._content.commit()
+                self.content.commit()
                 arrived = 0
 
-        with durable.storing(f"fetching into {self._content.path}"):
+        with durable.storing(f"fetching into {self.content.path}"):
             try:
                 changes: Iterable[Difference] | None = self._changes(self._sound, manifest)
                 if changes is None:
                     changes = manifests.differences(None, manifest)
-                if missing := self._content.missing(changes):
+                if missing := self.content.missing(changes):
                     fetch(missing, save)
-                if self._content.waiting > _FEW:
-                    self._content.commit()
+                if self.content.waiting > _FEW:
+                    self.content.commit()
             except Unreachable:
-                self._content.commit()
+                self.content.commit()
                 raise
             except BaseException:
                 with contextlib.suppress(OSError):
-                    self._content.discard()
+                    self.content.discard()
                 raise
 
     def prepare(
@@ -145,15 +154,17 @@ class Slots:
             durable.make_directory(path)
             changes = self._changes(slot.build, manifest) if slot.exact else None
             if changes is not None:
-                tree.apply(path, changes, self._content, proceed)
+                tree.apply(path, changes, self.content, proceed)
             else:
-                tree.align(path, manifest, self._content, proceed)
+                tree.align(path, manifest, self.content, proceed)
             self._listings.add(manifest)
             if hook is not None:
                 hook(path)
-            self._content.sync()
+            self.content.sync()
         age = 1 + max((slot.age for slot in self._memory.state.slots.values()), default=0)
-        self._memory.keep_slot(name, Slot(build.id, build.commit, exact=hook is None, age=age))
+        made = Slot(build.id, build.commit, exact=hook is None, age=age, hooked=hook is not None)
+        self._memory.keep_slot(name, made)
+        self._change(drifting.rebuilt(self._memory.state, name))
         self._sound = build.id
         return name
 
@@ -174,14 +185,42 @@ class Slots:
                 proceed()
                 if slot.build is None or slot.exact or name == self.hot():
                     continue
-                if self._is_exact(name, slot.build):
-                    changed = Slot(slot.build, slot.commit, exact=True, age=slot.age)
-                    self._memory.keep_slot(name, changed)
-            self._content.collect(proceed)
+                if slot.drifted:
+                    self._change(drifting.let_go(self._memory.state, name))
+                elif self._is_exact(name, slot.build):
+                    self._memory.keep_slot(name, structs.replace(slot, exact=True))
+            needed = {build for build in keep if self.holding(build) is None}
+            self._change(drifting.written_off(self._memory.state, needed))
+            self.content.collect(proceed)
             held = {slot.build for slot in self._memory.state.slots.values() if slot.build}
             self._listings.collect(held, proceed)
 
-    def _manifest(self, build: BuildId) -> Manifest:
+    def distrust(self) -> None:
+        """No tree is what it is known to be: something that any of them may hold is damaged."""
+        self._sound = None
+        slots = self._memory.state.slots
+        if any(slot.exact for slot in slots.values()):
+            doubted = {name: structs.replace(slot, exact=False) for name, slot in slots.items()}
+            self._memory.keep(slots=doubted)
+
+    def judge(self, name: str, drift: Drift | None) -> None:
+        """Note whether the tree in a slot is what was published.
+
+        One that is not, and does not serve, is never switched to.
+        """
+        self._change(drifting.judged(self._memory.state, name, drift, name == self.hot()))
+
+    def lost(self) -> BuildId | None:
+        """A build that was ready for a switch, and must be prepared again."""
+        return drifting.lost(self._memory.state)
+
+    def _change(self, changed: State) -> None:
+        """Keep a state that was derived from the present one, if it differs."""
+        if changed != self._memory.state:
+            self._memory.keep(slots=changed.slots, good=changed.good, inspection=changed.inspection)
+
+    def manifest(self, build: BuildId) -> Manifest:
+        """The listings of a build that is here; a damaged one is Untrusted when it is read."""
         return Manifest(build, {}, self._listings.get)
 
     def _changes(self, base: BuildId | None, new: Manifest) -> Sequence[Difference] | None:
@@ -189,13 +228,13 @@ class Slots:
         if base is None:
             return None
         try:
-            return list(manifests.differences(self._manifest(base), new))
+            return list(manifests.differences(self.manifest(base), new))
         except Untrusted:
             return None
 
     def _is_exact(self, slot: str, build: BuildId) -> bool:
         try:
-            return tree.is_exact(self.path(slot), self._manifest(build))
+            return tree.is_exact(self.path(slot), self.manifest(build), self.content)
         except Untrusted:
             return False
 

@@ -17,7 +17,7 @@ from headway.agent import durable
 from headway.agent.log import log
 from headway.model.build import Failure
 from headway.model.names import BuildId
-from headway.model.report import Output
+from headway.model.report import Inspection, Output
 from headway.model.signal import NodeRecord, Signal
 
 SlotName = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,3}\Z")]
@@ -30,13 +30,16 @@ class Slot(Struct, frozen=True, forbid_unknown_fields=True):
 
     Without ``build`` it is dirty: being written, or of unknown content. ``exact`` tells that
     nothing but the build can be in it, so that differences to its manifest suffice to change it.
-    ``age`` rises with every slot that is prepared.
+    ``age`` rises with every slot that is prepared. ``hooked`` tells that a hook has worked in it,
+    and ``drifted`` that it is not as it was published: it is never switched to.
     """
 
     build: BuildId | None = None
     commit: str = ""
     exact: bool = False
     age: int = 0
+    hooked: bool = False
+    drifted: bool = False
 
 
 class Activation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +61,8 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
     """All that outlives the agent's process.
 
     ``running`` is the slot whose build has been verified after a switch and ``good`` the one
-    before it. ``hook`` marks the processes of the hook that is running.
+    before it. ``hook`` marks the processes of the hook that is running. ``inspection`` is what
+    was found when all of it was read again.
     """
 
     signal: Signal | None = None
@@ -71,6 +75,7 @@ class State(Struct, frozen=True, forbid_unknown_fields=True):
     error: str = ""
     output: Output = ""
     hook: str | None = None
+    inspection: Inspection = Inspection()
 
 
 class Memory:

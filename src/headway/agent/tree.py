@@ -18,7 +18,7 @@ from headway.builds.manifest import Difference, Manifest
 from headway.model.build import Entry, Kind
 
 _HANDLES = 64
-_DIRECTORY_MODE = 0o755
+DIRECTORY_MODE = 0o755
 
 
 def apply(
@@ -60,7 +60,7 @@ def align(slot: Path, new: Manifest, content: Content, proceed: Callable[[], Non
         for item in _items(directory):
             proceed()
             entry = wanted.get(item.name)
-            if entry is not None and _matches(entry, item, directory):
+            if entry is not None and _matches(entry, item, directory, content):
                 right.add(item.name)
             else:
                 _remove(item.name, directory, item.is_dir(follow_symlinks=False))
@@ -76,15 +76,15 @@ def align(slot: Path, new: Manifest, content: Content, proceed: Callable[[], Non
         within(root, new.build)
 
 
-def is_exact(slot: Path, tree: Manifest) -> bool:
-    """Whether ``slot`` holds what the manifest says and nothing else, by size, mode and time."""
+def is_exact(slot: Path, tree: Manifest, content: Content) -> bool:
+    """Whether ``slot`` holds what the manifest says, linked from the store, and nothing else."""
 
     def within(directory: int, digest: str) -> bool:
         wanted = {entry.name: entry for entry in tree.listing(digest)}
         items = _items(directory)
         if {item.name for item in items} != wanted.keys():
             return False
-        if not all(_matches(wanted[item.name], item, directory) for item in items):
+        if not all(_matches(wanted[item.name], item, directory, content) for item in items):
             return False
         for entry in wanted.values():
             if entry.kind is Kind.DIRECTORY:
@@ -107,18 +107,18 @@ def _place(entry: Entry, directory: int, content: Content) -> None:
     if entry.kind is Kind.DIRECTORY:
         os.mkdir(name, dir_fd=directory)
         with durable.opened(name, directory) as made:
-            os.fchmod(made, _DIRECTORY_MODE)
+            os.fchmod(made, DIRECTORY_MODE)
     elif entry.kind is Kind.LINK:
         os.symlink(entry.target, name, dir_fd=directory)
     else:
         content.link(entry, name, directory)
 
 
-def _matches(entry: Entry, item: os.DirEntry[str], directory: int) -> bool:
+def _matches(entry: Entry, item: os.DirEntry[str], directory: int, content: Content) -> bool:
     found = item.stat(follow_symlinks=False)
     mode = stat.S_IMODE(found.st_mode)
     if entry.kind is Kind.DIRECTORY:
-        return stat.S_ISDIR(found.st_mode) and mode == _DIRECTORY_MODE
+        return stat.S_ISDIR(found.st_mode) and mode == DIRECTORY_MODE
     if entry.kind is Kind.LINK:
         if not stat.S_ISLNK(found.st_mode):
             return False
@@ -128,6 +128,8 @@ def _matches(entry: Entry, item: os.DirEntry[str], directory: int) -> bool:
         and mode == MODES[entry.kind]
         and found.st_size == entry.size
         and found.st_mtime_ns == modified(entry.digest)
+        # What was found damaged looks like this too, but is not in the store any more.
+        and content.is_own(entry, found)
     )
 
 

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -11,10 +12,11 @@ import msgspec
 
 from headway.agent import heap
 from headway.agent.activation import Activator
-from headway.agent.config import AppSettings
+from headway.agent.config import AppSettings, Scrubbing
 from headway.agent.durable import make_directory, storing
 from headway.agent.lifecycle import Hooks
 from headway.agent.log import log
+from headway.agent.scrub import Scrub
 from headway.agent.slots import Slots
 from headway.agent.state import Memory, Slot
 from headway.builds.fetch import Known
@@ -73,6 +75,7 @@ class Worker:
         source: Source,
         trust: Trust,
         tell: Callable[[], None],
+        scrub: Scrubbing,
     ) -> None:
         self.name = app.name
         self._node = node
@@ -93,6 +96,9 @@ class Worker:
             slots=self._slots,
             hooks=self._hooks,
             show=self._show,
+        )
+        self._scrub = Scrub(
+            scrub, app=app.name, memory=self._memory, slots=self._slots, tell=self._inspected
         )
         self._news = threading.Condition()
         self._signal = self._memory.state.signal
@@ -147,6 +153,7 @@ class Worker:
             output=state.output,
             failed=state.failed,
             counters=counters,
+            inspection=state.inspection,
         )
 
     def run(self) -> None:
@@ -179,14 +186,14 @@ class Worker:
         if run is not None and moves and not self._has_failed(run):
             if self._slots.holding(run) is None:
                 self._answer(Activity.FETCHING, decided.why)
-                self._prepare(run)
+                self._prepare(run, partial(self._stay, run))
             else:
                 self._answer(Activity.DRAINING, decided.why)
                 self._activator.activate(run, self._attempt())
             return self._did()
         if ahead is not None and not self._slots.holding(ahead) and not self._has_failed(ahead):
             self._answer(Activity.FETCHING, decided.why)
-            self._prepare(ahead)
+            self._prepare(ahead, partial(self._stay, ahead))
             return self._did()
         failed_here = f"{run[:12]} failed here; waiting to be told to retry" if run else ""
         self._trouble = ""
@@ -195,11 +202,31 @@ class Worker:
             self._slots.tidy(self._kept(), self._make_way)
             heap.give_back()
             self._untidy = False
-        return self._glance()
+        lost = self._slots.lost()
+        if lost is not None and not self._has_failed(lost):
+            self._answer(Activity.FETCHING, f"{lost[:12]} has changed on the disk and is made anew")
+            self._prepare(lost, self._make_way)
+            return self._did()
+        return min(self._glance(), self._scrub.advance(self._asked(), self._make_way))
+
+    def _asked(self) -> int:
+        """The number of the last demand to look through everything."""
+        record = self._memory.state.record
+        return record.seats[self.name].verify if record and self.name in record.seats else 0
+
+    def _inspected(self) -> None:
+        """Something was checked; what was found may have to be put right."""
+        self._untidy |= any(not one.mended for one in self._memory.state.inspection.drift)
+        self._tell()
 
     def _make_way(self) -> None:
         """What can wait is put off when there is news."""
         if self._stopping or self._is_news():
+            raise _Superseded
+
+    def _stay(self, build: BuildId) -> None:
+        """What is being prepared is given up when it is not wanted any more."""
+        if self._stopping or not self._is_wanted(build):
             raise _Superseded
 
     def _running(self) -> BuildId | None:
@@ -238,12 +265,8 @@ class Worker:
             self._retries = 0
         return goal(signal, record, state.failed, time.time(), self.name)
 
-    def _prepare(self, build: BuildId) -> None:
+    def _prepare(self, build: BuildId, proceed: Callable[[], None]) -> None:
         """Fetch a build and make it ready in a cold slot; a target that cannot be is a failure."""
-
-        def proceed() -> None:
-            if self._stopping or not self._is_wanted(build):
-                raise _Superseded
 
         def install(tree: Path) -> None:
             if self._app.prepare is not None:

@@ -7,13 +7,17 @@ import click
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from headway.cli import verifying
 from headway.cli.call import Call, Duration, asking
 from headway.cli.picture import STATE_STYLES
 from headway.cli.remote import connect
 from headway.cli.screen import answer, facts, line, lines, said, table
 from headway.cli.wording import ago, clock, duration, short
 from headway.client.api import Client
+from headway.core import drift
+from headway.core.words import count
 from headway.errors import InvalidInput, NotFound
+from headway.model.report import Report
 from headway.model.rollout import NodeState
 from headway.model.views import NodeHoldRequest, NodeStatus, PinRequest
 
@@ -132,6 +136,35 @@ def unpin(call: Call, name: str, app: str | None) -> None:
 
 
 @node.command()
+@click.argument("name", metavar="[NODE]", required=False)
+@click.option("--app", help="Only this app; without NODE, all of its nodes.")
+@click.option(
+    "--timeout", type=Duration(), default="10m", show_default=True, help="Wait no longer."
+)
+@asking
+@click.pass_obj
+def verify(call: Call, name: str | None, app: str | None, timeout: float) -> None:
+    """Have a node read again all that it holds, and print what is not as it was published.
+
+    Ends with 1 if anything is not.
+    """
+    with connect(call) as client:
+        asked = verifying.ask(client, name, app)
+        found = verifying.wait(client, asked, timeout)
+    wanted = {(status.node, status.app): status.verify for status in asked}
+    results = [(one, verifying.result(one, wanted[one.node, one.app])) for one in found]
+    done = [(status, result) for status, result in results if result is not None]
+    answer(
+        call,
+        [status for status, _ in done],
+        lambda: lines(*(verifying.picture(status, result) for status, result in done)),
+    )
+    verifying.complain([status for status, result in results if result is None], timeout)
+    if any(result.drift for _, result in done):
+        raise click.exceptions.Exit(1)
+
+
+@node.command()
 @click.argument("name", metavar="NODE")
 @asking
 @click.pass_obj
@@ -153,7 +186,11 @@ def _list(found: Sequence[NodeStatus], now: float) -> RenderableType:
     """All nodes in a table; below it, the sentences of those that are not done."""
     headings = ("NODE", "APP", "TIER", "STATE", "RUNNING", "SEEN")
     rows = [_row(status, now) for status in found]
-    troubled = [status for status in found if status.state is not NodeState.DONE]
+    troubled = [
+        status
+        for status in found
+        if status.state is not NodeState.DONE or drift.present(status.report)
+    ]
     sentences = [line(said(status.node, "bold"), ": ", status.why) for status in troubled]
     parts = [table(headings, rows, "No node matches.", folding=0)]
     return lines(*parts, *([""] if sentences else []), *sentences)
@@ -195,6 +232,8 @@ def _one(status: NodeStatus, now: float) -> RenderableType:
         ("epoch", str(report.epoch)),
         ("failed", short(report.failed.build) if report.failed else ""),
         ("error", said(report.error, "red")),
+        *(("drift", said(drift.sentence(one, status.app), "red")) for one in drift.present(report)),
+        ("verified", _verified(report, now)),
     ]
     output = [said(f"  {text}", "dim") for text in report.output.splitlines()]
     return Group(facts(pairs), *output)
@@ -213,6 +252,13 @@ def _log(status: NodeStatus) -> RenderableType:
         line(app, build, ": ", said(report.error or "it failed", "red")),
         *(said(text) for text in report.output.splitlines()),
     )
+
+
+def _verified(report: Report, now: float) -> str:
+    done = report.inspection
+    if done is None or not done.ended:
+        return ""
+    return f"{ago(done.ended, now)}, {count(done.files, 'file')} of {short(done.build)}"
 
 
 def _hold(status: NodeStatus) -> str:

@@ -163,6 +163,11 @@ class Client(Wire):
         path = f"/v1/nodes/{segment(node)}/pins/{segment(app)}"
         return self.call("DELETE", path, list[NodeStatus])
 
+    def verify_node(self, node: str, app: str) -> list[NodeStatus]:
+        """Ask a node to read again all it holds. [POST /v1/nodes/{node}/verify/{app}, deployer]"""
+        path = f"/v1/nodes/{segment(node)}/verify/{segment(app)}"
+        return self.call("POST", path, list[NodeStatus])
+
     def forget_node(self, node: str) -> None:
         """Strike a node off the fleet. [DELETE /v1/nodes/{node}, admin]"""
         self.send("DELETE", f"/v1/nodes/{segment(node)}")

@@ -9,6 +9,10 @@ from msgspec import Meta, Struct
 from headway.model.build import Failure
 from headway.model.names import BuildId, Name, NodeName
 
+MOST_STRAYS = 10
+"""How many paths of one tree are named."""
+_MOST_DRIFTS = 16
+
 Output = Annotated[str, Meta(max_length=8000)]
 """The last lines of a hook's output."""
 
@@ -24,6 +28,59 @@ class Activity(StrEnum):
     RESTARTING = "restarting"
     VERIFYING = "verifying"
     FLIPPING_BACK = "flipping back"
+
+
+class Problem(StrEnum):
+    """How a path differs from what was published."""
+
+    CONTENT = "has other content"
+    MISSING = "is missing"
+    UNEXPECTED = "should not be there"
+    KIND = "is of another kind"
+    MODE = "has another mode"
+    TIME = "has another time of change"
+    TARGET = "leads elsewhere"
+    UNREADABLE = "cannot be read"
+    LISTING = "has lost its listing, so what it holds cannot be checked"
+
+
+class Stray(Struct, frozen=True, forbid_unknown_fields=True):
+    """A path that is not as it was published, and how; odd characters in it are escaped."""
+
+    path: Annotated[str, Meta(max_length=300)]
+    problem: Problem
+
+
+class Drift(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is not as it was published in the tree of one slot.
+
+    ``strays`` are the first of ``count``, found first at ``since``. ``serving`` tells that the
+    application runs from this tree. ``mended`` tells that a right tree has taken its place since,
+    or that nothing needs it any more; a tree that does not serve is never switched to before.
+    """
+
+    slot: Annotated[str, Meta(max_length=8)]
+    build: BuildId
+    since: float
+    count: int
+    strays: Annotated[tuple[Stray, ...], Meta(max_length=MOST_STRAYS)]
+    serving: bool = False
+    mended: bool = False
+
+
+class Inspection(Struct, frozen=True, forbid_unknown_fields=True):
+    """The last time that a node read again all that it holds of an app.
+
+    ``files`` of ``build``, which serves, were checked by ``ended``; 0 before the first was.
+    ``asked`` is the number of the latest demand (``Seat.verify``) that this answers. ``drift`` is
+    told as soon as it is found.
+    """
+
+    asked: int = 0
+    ended: float = 0.0
+    build: BuildId | None = None
+    files: int = 0
+    drift: Annotated[tuple[Drift, ...], Meta(max_length=_MOST_DRIFTS)] = ()
 
 
 class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +99,8 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
     a cold one. ``epoch`` is the signal's that the agent last decided upon, and ``activity``
     what it does since. ``why`` is one sentence: what the agent does, or why it does not. ``boot``
     names the agent's process and ``seq`` rises within it, so that a report can be sent twice.
-    ``counters`` are totals scraped from the app since it started.
+    ``counters`` are totals scraped from the app since it started. ``inspection`` tells whether the
+    trees are still what was published.
     """
 
     node: NodeName
@@ -59,6 +117,7 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
     output: Output = ""
     failed: Failure | None = None
     counters: dict[str, float] = {}
+    inspection: Inspection | None = None
 
 
 class Presence(Struct, frozen=True):

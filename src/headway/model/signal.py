@@ -53,11 +53,15 @@ class Signal(Struct, frozen=True):
 
 
 class Seat(Struct, frozen=True):
-    """A node's place in one app: its tier, its position in [0, 1), and a build it is pinned to."""
+    """A node's place in one app: its tier, its position in [0, 1), and a build it is pinned to.
+
+    ``verify`` rises whenever the node is to read again all that it holds of the app.
+    """
 
     tier: Name
     position: Fraction
     pin: BuildId | None = None
+    verify: int = 0
 
 
 class NodeHold(Struct, frozen=True):

@@ -58,7 +58,11 @@ class RolloutView(Struct, frozen=True):
 
 
 class NodeStatus(Struct, frozen=True):
-    """One node of one app, as the control plane sees it. Times in seconds since the epoch."""
+    """One node of one app, as the control plane sees it. Times in seconds since the epoch.
+
+    ``verify`` is the number of the last demand to read again all that it holds, answered when
+    ``report.inspection.asked`` has reached it.
+    """
 
     node: str
     app: str
@@ -73,6 +77,7 @@ class NodeStatus(Struct, frozen=True):
     hold: NodeHold | None = None
     last_seen: float | None = None
     report: Report | None = None
+    verify: int = 0
 
 
 class DeployRequest(Struct, frozen=True, forbid_unknown_fields=True):

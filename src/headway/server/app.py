@@ -61,6 +61,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     nodes.unhold_node,
     nodes.pin_node,
     nodes.unpin_node,
+    nodes.verify_node,
     nodes.forget_node,
     holds.list_holds,
     holds.place_hold,

@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from sqlalchemy import Connection
+
+from headway.core import drift
 from headway.errors import Denied, InvalidInput, Refused, StorageFailed
 from headway.model.access import Identity
 from headway.model.report import Report
+from headway.server.database import journal
 from headway.server.database import reports as table
 from headway.server.database.connection import Database
 from headway.server.fleet import Fleet
+from headway.server.news import News
 
 GATHER_SECONDS = 0.01
 MAX_REPORTS = 64
@@ -19,7 +24,8 @@ class ReportDesk:
     transaction.
 
     ``heard`` is called with each report that is news. One that says nothing but that the node is
-    still there is noted in memory: it could be lost without a loss.
+    still there is noted in memory: it could be lost without a loss. What a node
+    says of damage to its trees goes into the journal when it appears and when it is gone.
     """
 
     def __init__(
@@ -27,13 +33,16 @@ class ReportDesk:
         database: Database,
         fleet: Fleet,
         heard: Callable[[Report], None],
+        news: News,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._fleet = fleet
         self._heard = heard
+        self._news = news
         self._clock = clock
         self._waiting: dict[tuple[str, str], tuple[Report, float]] = {}
+        self._told: list[tuple[Report, str]] = []
         self._gathering: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
 
@@ -62,6 +71,8 @@ class ReportDesk:
             key = report.node, report.app
             before = self._fleet.heard(*key)
             if self._fleet.hear(report, now):
+                told = drift.news(before[0] if before else None, report)
+                self._told += ((report, why) for why in told)
                 if before is None or _says_more(report, before[0]):
                     self._waiting[key] = report, now
                 self._heard(report)
@@ -86,13 +97,26 @@ class ReportDesk:
         await asyncio.sleep(GATHER_SECONDS)
         async with self._writing:
             batch, self._waiting, self._gathering = self._waiting, {}, None
+            told, self._told = self._told, []
             if not batch:
                 return
+            now = self._clock()
+
+            def write(connection: Connection) -> None:
+                table.put(connection, batch.values())
+                for report, why in told:
+                    journal.append(
+                        connection, at=now, app=report.app, actor=report.node, kind="drift", why=why
+                    )
+
             try:
-                await self._database.write(lambda connection: table.put(connection, batch.values()))
+                await self._database.write(write)
             except StorageFailed:
                 self._waiting = batch | self._waiting
+                self._told = told + self._told
                 raise
+        if told:
+            self._news.journal_grew()
 
 
 def _says_more(report: Report, before: Report) -> bool:
@@ -107,4 +131,5 @@ def _says_more(report: Report, before: Report) -> bool:
         or report.error != before.error
         or report.output != before.output
         or report.failed != before.failed
+        or report.inspection != before.inspection
     )

@@ -61,7 +61,7 @@ class ControlPlane:
         token_of = self.callers.hash_of
         self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
         self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
-        self.desk = ReportDesk(database, self.fleet, self.engine.hear, clock)
+        self.desk = ReportDesk(database, self.fleet, self.engine.hear, self.news, clock)
         self.attendance = Attendance(signals, self.roster, self.desk, self.fleet, clock)
         self._direct = direct
         self.door = NodeDoor(self.callers, self.roster, self.desk)

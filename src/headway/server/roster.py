@@ -188,10 +188,7 @@ class Roster:
         """Pin a node to a build, or take the pin away. Raises NotFound."""
 
         def pinned(record: NodeRecord) -> NodeRecord:
-            if app not in record.seats:
-                runs = ", ".join(record.seats) or "nothing"
-                raise NotFound(f"{node} does not run {app}; it runs {runs}")
-            seat = structs.replace(record.seats[app], pin=build)
+            seat = structs.replace(_seat(record, app), pin=build)
             return structs.replace(record, seats={**record.seats, app: seat})
 
         why = f"{by} pins {app} on {node} to {build[:12]}" if build else f"{by} unpins {app}"
@@ -203,6 +200,16 @@ class Roster:
             token = self._token_of(node)
             why = f"{by} changes the token of {node}"
             await self._change(node, lambda r: structs.replace(r, token=token), by, "token", why)
+
+    async def verify(self, node: str, app: str, by: str) -> None:
+        """Ask a node to read again all that it holds of an app. Raises NotFound."""
+
+        def asked(record: NodeRecord) -> NodeRecord:
+            # The serial rises also where a database was restored, and so must this number.
+            seat = structs.replace(_seat(record, app), verify=self._next_serial(node))
+            return structs.replace(record, seats={**record.seats, app: seat})
+
+        await self._change(node, asked, by, "verify", f"{by} asks {node} to verify {app}")
 
     async def forget(self, node: str, by: str) -> None:
         """Strike a node off. What remains is a record without a seat. Raises NotFound."""
@@ -319,6 +326,14 @@ class Roster:
                 self._serials[record.node] = record.serial
                 if self._unpublished.get(record.node) is record:
                     del self._unpublished[record.node]
+
+
+def _seat(record: NodeRecord, app: str) -> Seat:
+    """A node's seat in an app. Raises NotFound."""
+    if app not in record.seats:
+        runs = ", ".join(record.seats) or "nothing"
+        raise NotFound(f"{record.node} does not run {app}; it runs {runs}")
+    return record.seats[app]
 
 
 class _Arrival(Struct):

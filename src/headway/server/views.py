@@ -3,6 +3,7 @@
 from collections import Counter
 
 from headway.core import words
+from headway.core.drift import present, sentence
 from headway.core.fleet import see
 from headway.core.goal import goal
 from headway.core.next_step import next_action, standing
@@ -54,13 +55,14 @@ def node_status(record: NodeRecord, known: Situation, fleet: Fleet, now: float) 
         zone=record.zone,
         position=seat.position,
         state=seen.state,
-        why=seen.why,
+        why="; ".join([seen.why, *(sentence(drift, app) for drift in present(member.report))]),
         running=seen.running,
         goal=goal(signal, record, failed, now, app).run,
         pin=seat.pin,
         hold=record.hold,
         last_seen=member.last_seen,
         report=member.report,
+        verify=seat.verify,
     )
 
 

@@ -181,10 +181,11 @@ def sealed_record(
     position: float = 0.5,
     pin: str | None = None,
     hold: NodeHold | None = None,
+    verify: int = 0,
     app: str = "web",
     signer: Signer = RELEASE_KEY,
 ) -> tuple[str, bytes]:
-    value = NodeRecord(node, serial, "a", {app: Seat("production", position, pin)}, hold)
+    value = NodeRecord(node, serial, "a", {app: Seat("production", position, pin, verify)}, hold)
     return record_key(node), signer.seal(msgspec.json.encode(value), RECORD_TYPE)
 
 

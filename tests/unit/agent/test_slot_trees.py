@@ -53,13 +53,13 @@ def test_a_slot_equals_one_made_from_scratch(old: Tree, new: Tree, known: bool) 
     with workplace() as (slot, content):
         tree.align(slot, before, content, nothing)
         assert snapshot(slot) == expected(before, BY_DIGEST)
-        assert tree.is_exact(slot, before)
+        assert tree.is_exact(slot, before, content)
         if known:
             tree.apply(slot, list(differences(before, after)), content, nothing)
         else:
             tree.align(slot, after, content, nothing)
         assert snapshot(slot) == expected(after, BY_DIGEST)
-        assert tree.is_exact(slot, after)
+        assert tree.is_exact(slot, after, content)
         content.commit()
         assert not list((slot.parent / "store" / "incoming").iterdir())
 
@@ -136,7 +136,7 @@ def test_more_links_than_the_file_system_allows(monkeypatch: pytest.MonkeyPatch)
         tree.align(slot, many, content, nothing)
         assert snapshot(slot) == expected(many, BY_DIGEST)
         assert len({path.stat().st_ino for path in slot.iterdir()}) == 4
-        assert tree.is_exact(slot, many)
+        assert not tree.is_exact(slot, many, content), "a copy that the store has not is read first"
 
 
 def test_a_content_that_does_not_hold_leaves_nothing() -> None:

@@ -258,7 +258,7 @@ def test_tidying_makes_way_for_news(bench: Bench) -> None:
     for text in "ABCD":
         bench.prepare(text)
     bench.prepare("E")
-    bench.slots._content.commit()
+    bench.slots.content.commit()
     store = bench.slots.app / "store"
     unused = [next(store.glob(f"??/{digest(text)}")) for text in "AB"]
     looks = 0

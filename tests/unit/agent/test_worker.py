@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.agent.config import AppSettings, Hook, Verify
+from headway.agent.config import AppSettings, Hook, Scrubbing, Verify
 from headway.agent.slots import Slots
 from headway.agent.state import Activation, Memory
 from headway.agent.strategies import CommandRestart
@@ -17,7 +17,7 @@ from headway.agent.switch import switch
 from headway.agent.worker import Worker
 from headway.errors import Unreachable, Untrusted
 from headway.model.build import Failure
-from headway.model.report import Activity, Report
+from headway.model.report import Activity, Inspection, Report
 from headway.model.signal import SIGNAL_TYPE, NodeHold
 from headway.signing import Signer, Trust
 from tests.unit.agent.agent_shelf import (
@@ -91,13 +91,14 @@ class Site:
             prepare=prepare,
         )
 
-    def worker(self, app: AppSettings | None = None) -> Worker:
+    def worker(self, app: AppSettings | None = None, scrub: Scrubbing | None = None) -> Worker:
         worker = Worker(
             node="n1",
             app=app or self.app(),
             root=self.place,
             source=self.shelf,
             trust=Trust.of(RELEASE_KEY.public_pem),
+            scrub=scrub or Scrubbing(),
             tell=lambda: None,
         )
         thread = threading.Thread(target=worker.run)
@@ -487,3 +488,71 @@ def test_a_signal_does_not_wait_for_the_tidying(
     worker = on_the_good_build(site)
     worker.offer(*sealed_signal(site.better, epoch=2, base=site.good))
     until(lambda: idle_with(worker, site.better))
+
+
+def hurt(path: Path) -> None:
+    """Written through a link, as root may."""
+    path.chmod(0o644)
+    path.write_text("evil")
+    path.chmod(0o444)
+
+
+def test_a_signal_does_not_wait_for_a_scrub(site: Site) -> None:
+    worker = site.worker(scrub=Scrubbing(megabytes_per_second=1e-6, every=1e-9))
+    worker.offer(*sealed_record())
+    worker.offer(*sealed_signal(site.good, epoch=1))
+    until(lambda: idle_with(worker, site.good))
+    until(lambda: worker._scrub._rest_until > time.monotonic() + 60)
+    worker.offer(*sealed_signal(site.better, epoch=2, base=site.good))
+    until(lambda: idle_with(worker, site.better))
+    assert seen(worker).inspection == Inspection(), "it is still at it"
+
+
+def test_a_node_verifies_when_it_is_asked_and_once(site: Site) -> None:
+    worker = on_the_good_build(site)
+    hold = NodeHold("alice", "disk swap")
+    worker.offer(*sealed_record(serial=2, verify=2, hold=hold))
+    until(lambda: (report := seen(worker)).inspection and report.inspection.asked == 2)
+    first = seen(worker).inspection
+    assert first is not None
+    assert (first.build, first.files, first.drift) == (site.good, 1, ())
+    worker.offer(*sealed_record(serial=3, verify=2))
+    until(lambda: "held" not in seen(worker).why)
+    assert seen(worker).inspection == first
+    site.stop()
+    assert seen(site.worker()).inspection == first, "it outlives the agent"
+
+
+def test_the_way_back_is_made_anew_and_the_hot_tree_left_alone(site: Site) -> None:
+    worker = on_the_good_build(site)
+    worker.offer(*sealed_signal(site.better, epoch=2, base=site.good))
+    until(lambda: idle_with(worker, site.better, prepared=site.good))
+    slots = site.current.parent / "slots"
+    for slot in slots.iterdir():
+        hurt(slot / "f")
+    away = threading.Event()
+
+    def on_fetch(_: str) -> None:
+        if not away.is_set():
+            raise Unreachable("the store is away")
+
+    site.shelf.on_fetch = on_fetch
+    worker.offer(*sealed_record(serial=2, verify=2))
+    until(lambda: "the store is away" in seen(worker).error)
+    assert seen(worker).prepared is None, "what is damaged is not there to be switched to"
+    away.set()
+    until(lambda: idle_with(worker, site.better, prepared=site.good))
+    until(lambda: (report := seen(worker)).inspection and report.inspection.asked == 2)
+    report = seen(worker)
+    assert report.inspection is not None
+    drifts = {drift.build: drift for drift in report.inspection.drift}
+    assert drifts.keys() == {site.good, site.better}
+    assert (drifts[site.better].serving, drifts[site.better].mended) == (True, False)
+    assert (drifts[site.good].serving, drifts[site.good].mended) == (False, True)
+    assert (site.current / "f").read_text() == "evil"
+    worker.offer(*sealed_signal(site.better, epoch=3, base=site.good, fraction=0.0))
+    until(lambda: idle_with(worker, site.good))
+    assert (site.current / "f").read_text() == "good"
+    worker.offer(*sealed_signal(site.better, epoch=4, base=site.good))
+    until(lambda: idle_with(worker, site.better))
+    assert (site.current / "f").read_text() == "better"

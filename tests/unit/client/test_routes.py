@@ -49,6 +49,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "unhold_node": ("n1",),
     "pin_node": ("n1", "web", PinRequest("a1b2c3")),
     "unpin_node": ("n1", "web"),
+    "verify_node": ("n1", "web"),
     "forget_node": ("n1",),
     "add_hold": (HoldRequest(Scope.APP, "web", "x"),),
     "lift_hold": ("h1",),

@@ -462,3 +462,61 @@ async def test_a_defect_is_a_problem_without_its_insides(
     monkeypatch.setattr(web.plane.engine, "situation", broken)
     sentence = problem(await web(V, "GET", "/v1/apps/web"), 500, "internal")
     assert "secret" not in sentence
+
+
+DRIFT = {
+    "slot": "1",
+    "build": OLD,
+    "since": 5.0,
+    "count": 1,
+    "strays": [{"path": "a/b.css", "problem": "has other content"}],
+    "serving": True,
+}
+
+
+async def test_a_node_is_asked_to_verify_by_a_number_that_rises(node: Web) -> None:
+    first = (await node(D, "POST", "/v1/nodes/n1/verify/web")).json()[0]
+    again = (await node(D, "POST", "/v1/nodes/n1/verify/web")).json()[0]
+    assert 0 < first["verify"] < again["verify"]
+    record = node.plane.fleet.record("n1")
+    assert record is not None
+    assert record.seats["web"].verify == record.serial == again["verify"]
+    problem(await node(D, "POST", "/v1/nodes/n1/verify/nope"), 404, "not_found")
+    problem(await node(D, "POST", "/v1/nodes/n2/verify/web"), 404, "not_found")
+    whys = [entry["why"] for entry in (await node(V, "GET", "/v1/journal")).json()]
+    assert whys.count("the-deployer asks n1 to verify web") == 2
+    # Enrolling again, as an agent does that was restarted, asks for nothing.
+    enrolment = {"node": "n1", "zone": "z", "tiers": {"web": "staging"}}
+    await node(N, "POST", "/v1/node/enrol", json=enrolment)
+    assert node.plane.fleet.record("n1") == record
+
+
+async def test_drift_is_shown_and_journalled_once_and_when_it_is_gone(node: Web) -> None:
+    async def hand_in(seq: int, *drift: Any) -> list[str]:
+        body = [report(seq=seq, inspection={"drift": drift})]
+        assert (await node(N, "POST", "/v1/node/reports", json=body)).status_code == 204
+        entries = (await node(V, "GET", "/v1/journal?app=web")).json()
+        return [entry["why"] for entry in entries if entry["kind"] == "drift"]
+
+    assert await hand_in(1) == []
+    (found,) = await hand_in(2, DRIFT)
+    assert "a/b.css has other content" in found
+    assert await hand_in(3, DRIFT) == [found]
+    (shown,) = (await node(V, "GET", "/v1/nodes/n1")).json()
+    assert shown["why"].endswith("is not as published: a/b.css has other content")
+    assert shown["state"] == "done", "it is in nobody's way"
+    _, gone = await hand_in(4)
+    assert gone.endswith("is gone")
+    (shown,) = (await node(V, "GET", "/v1/nodes/n1")).json()
+    assert "published" not in shown["why"]
+
+
+async def test_a_report_that_tells_too_much_is_refused(node: Web) -> None:
+    long = {"path": "x" * 301, "problem": "is missing"}
+    for wrong in (
+        {"strays": [long]},
+        {"strays": [long | {"path": "x"}] * 11},
+        {"strays": [{"path": "x", "problem": "anything"}]},
+    ):
+        body = [report(inspection={"drift": [DRIFT | wrong]})]
+        problem(await node(N, "POST", "/v1/node/reports", json=body), 400, "invalid")

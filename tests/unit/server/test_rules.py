@@ -42,6 +42,7 @@ MAY = {
     ("DELETE", "/v1/nodes/{node:str}/hold"): {D, A},
     ("PUT", "/v1/nodes/{node:str}/pins/{app:str}"): {D, A},
     ("DELETE", "/v1/nodes/{node:str}/pins/{app:str}"): {D, A},
+    ("POST", "/v1/nodes/{node:str}/verify/{app:str}"): {D, A},
     ("DELETE", "/v1/nodes/{node:str}"): {A},
     ("GET", "/v1/holds"): PEOPLE,
     ("POST", "/v1/holds"): {D, A},

@@ -1,6 +1,6 @@
 """Nodes, as people see them."""
 
-from litestar import delete, get, put
+from litestar import delete, get, post, put
 from litestar.params import JSONBody
 
 from headway.errors import NotFound
@@ -72,6 +72,18 @@ async def pin_node(
 async def unpin_node(node: InPath, app: InPath, plane: Plane, caller: Caller) -> list[NodeStatus]:
     """The node follows the signal again."""
     await plane.roster.pin(node, app, None, caller.name)
+    return await show_nodes(plane, node=node)
+
+
+@post(
+    "/v1/nodes/{node:str}/verify/{app:str}",
+    opt={"role": Rule.DEPLOYER},
+    status_code=200,
+    summary="Ask a node whether it holds what was published",
+)
+async def verify_node(node: InPath, app: InPath, plane: Plane, caller: Caller) -> list[NodeStatus]:
+    """It reads everything again, at full speed, and answers in its reports."""
+    await plane.roster.verify(node, app, caller.name)
     return await show_nodes(plane, node=node)
 
 

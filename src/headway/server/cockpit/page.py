@@ -4,6 +4,7 @@ from collections import Counter
 
 from msgspec import Struct
 
+from headway.core.drift import present
 from headway.core.plan import percent, title
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
@@ -113,7 +114,7 @@ class NodeGroup(Struct, frozen=True):
 
 
 class NodeLine(Struct, frozen=True):
-    """A node that is not done, and why."""
+    """A node that is not done, or not as it was published, and why."""
 
     node: str
     tier: str
@@ -157,7 +158,9 @@ class AppPage(Struct, frozen=True):
 
 def make_page(facts: Facts) -> AppPage:
     """The page of an app."""
-    troubled = [node for node in facts.nodes if node.state is not NodeState.DONE]
+    troubled = [
+        node for node in facts.nodes if node.state is not NodeState.DONE or present(node.report)
+    ]
     running = facts.rollout is not None and facts.rollout.rollout.phase in LIVE
     alarms = standing.alarms(facts)
     return AppPage(
@@ -316,7 +319,14 @@ def _shape(facts: Facts, node: NodeStatus) -> NodeShape:
 
 
 def _urgent(nodes: list[NodeStatus]) -> list[NodeStatus]:
-    order = [NodeState.FAILED, NodeState.UNKNOWN, NodeState.MOVING, NodeState.HELD]
+    # One that is done is here because its files have changed on the disk.
+    order = [
+        NodeState.FAILED,
+        NodeState.UNKNOWN,
+        NodeState.DONE,
+        NodeState.MOVING,
+        NodeState.HELD,
+    ]
     return sorted(nodes, key=lambda node: (order.index(node.state), node.tier, node.position))
 
 
