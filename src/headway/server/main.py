@@ -16,7 +16,7 @@ import uvloop
 from sqlalchemy import Connection
 
 from headway.errors import InvalidInput, Refused
-from headway.guard.judge import Guard
+from headway.guard.watch import Guard
 from headway.model.access import Role
 from headway.server import premises
 from headway.server.app import create_app
