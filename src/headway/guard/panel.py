@@ -194,8 +194,9 @@ class Panel:
         streaks: list[Values] = []
         scores: list[Values] = []
         for window, value, exposure in zip(windows, (canary, control), exposures, strict=True):
-            rate = np.maximum(window.mean, 0.5 / np.maximum(exposure, 1e-300))
-            chance = np.where(terms.counts, np.sqrt(phi * rate / np.maximum(exposure, 1e-300)), 0.0)
+            weight = np.where(exposure > 0, exposure, 1.0)
+            rate = np.maximum(window.mean, 0.5 / weight)
+            chance = np.where(terms.counts, np.sqrt(phi * rate / weight), 0.0)
             plain = zscore.score(window, value, chance)
             far = zscore.beyond(plain, terms.z_limit, terms.up, terms.down)
             far &= seasonal.both(plain, tick.season, terms.z_limit)
