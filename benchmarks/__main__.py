@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("benchmarks.decide", "benchmarks.switch")
+BENCHMARKS = ("benchmarks.decide", "benchmarks.switch", "benchmarks.guard")
 
 for name in BENCHMARKS:
     print(f"== {name}", flush=True)

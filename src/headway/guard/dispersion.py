@@ -16,11 +16,18 @@ Values = NDArray[np.float64]
 PRIOR_PAIRS = 12.0
 """How many pairs of ticks the first assumption counts for."""
 
+ODDEST = 20.0
+"""How many times the mean so far one pair may count for: one bad tick is not the usual noise."""
+
 ALIKE = 0.7
 """How far the logarithm of the arms' traffic ratio may move between two ticks to be compared."""
 
-PRIOR_PHI = 1.3
+PRIOR_PHI = 1.4
 """What is assumed before anything is seen."""
+
+LASTING = 2.5
+"""Noise lasts: neighbours that correlate by r differ by 1 - r of their variance, and their sum
+varies by (1 + r) / (1 - r) of it; this is (1 + r) / (1 - r)² at r = 0.28."""
 
 
 class Dispersion(Struct, frozen=True):
@@ -39,7 +46,7 @@ class Dispersion(Struct, frozen=True):
         Noise that hits a whole arm grows with the square of its traffic, so φ - 1 grows with the
         variance where a tick has more of it than those that φ was estimated from.
         """
-        excess = self.chi2 / self.pairs - 1.0
+        excess = LASTING * (self.chi2 / self.pairs - 1.0)
         usual = np.maximum(self.spread / self.pairs, 1.0)
         return 1.0 + np.maximum(excess, 0.0) * np.maximum(spread / usual, 1.0)
 
@@ -85,6 +92,7 @@ def add(
     expected = total * np.clip(share + lean, 0.0, 1.0)
     variance = share * (1.0 - share) * total * before.total / np.maximum(both - 1.0, 1.0)
     chi2 = (canary - expected) ** 2 / np.where(usable, np.maximum(variance, 1e-12), 1.0)
+    chi2 = np.minimum(chi2, ODDEST * before.chi2 / before.pairs)
     spread = share * (1.0 - share) * 0.5 * both
     return Dispersion(
         chi2=before.chi2 + np.where(usable, chi2, 0.0),

@@ -16,8 +16,11 @@ from headway.guard.terms import Terms
 
 Codes = NDArray[np.int8]
 
-MOVED = float(np.log(1.3))
-"""The least movement of the control that makes an incident, as a logarithm: 1.3 times."""
+MOVED = float(np.log(2.0))
+"""The least movement since before the deploy that means anything by itself: to twice or half."""
+
+STEADY = 6.0
+"""How many ticks in a row it must have moved for that."""
 
 FEWEST_LOOKS = 3.0
 """How many ticks it takes to pass."""
@@ -65,11 +68,14 @@ def conclude(terms: Terms, numbers: Numbers, silence: float) -> Codes:
     with np.errstate(divide="ignore", invalid="ignore"):
         common = np.log(n.control_value / n.control_before)
         apart = np.log(n.value / n.control_value)
+        since = np.log(n.value / n.canary_before)
+        further = np.sign(common) * apart > np.abs(common)
     bad = (terms.up & (common > MOVED)) | (terms.down & (common < -MOVED))
-    together = bad & (n.control_streak >= PERSISTENT) & (n.canary_streak >= PERSISTENT)
-    together &= ~(np.sign(common) * apart > np.abs(common))
+    together = bad & (n.control_streak >= STEADY) & (n.canary_streak >= STEADY)
+    together &= ~further
     shared = line & beside & ~compared & _outside(terms, n)
-    changed = ~beside & np.isfinite(terms.alpha) & (n.canary_streak >= PERSISTENT)
+    changed = ~beside & np.isfinite(terms.alpha) & (n.canary_streak >= STEADY)
+    changed &= (terms.up & (since > MOVED)) | (terms.down & (since < -MOVED))
     lined = np.isfinite(terms.line_limit) | (
         ~terms.counts & (np.isfinite(terms.above) | np.isfinite(terms.below))
     )

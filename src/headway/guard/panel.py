@@ -167,7 +167,7 @@ class Panel:
             canary_streak=self._streaks[0],
             control_streak=self._streaks[1],
             line_streak=self._streaks[2],
-            canary_before=self._canary_window.mean,
+            canary_before=self._usual().mean,
             control_before=np.where(
                 self._control_window.ticks >= zscore.FEWEST, self._control_window.mean, np.nan
             ),
@@ -187,9 +187,7 @@ class Panel:
     def _note_scores(self, tick: Tick, phi: Values) -> None:
         terms = self._terms
         canary, control = tick.values()
-        short = self._canary_window.ticks < zscore.FEWEST
-        alike = zscore.choose(short, self._control_window, self._canary_window)
-        windows = (alike, self._control_window)
+        windows = (self._usual(), self._control_window)
         exposures = (tick.exposure, tick.control_exposure)
         streaks: list[Values] = []
         scores: list[Values] = []
@@ -206,6 +204,11 @@ class Panel:
         outside = static.outside(canary, terms.below, terms.above) & ~terms.counts
         streaks.append(static.persistent(self._streaks[2], outside, np.isfinite(canary)))
         self._streaks, self._scores = np.array(streaks), np.array(scores)
+
+    def _usual(self) -> zscore.Window:
+        """The canary's own window, or the control's where its nodes were not apart before."""
+        short = self._canary_window.ticks < zscore.FEWEST
+        return zscore.choose(short, self._control_window, self._canary_window)
 
     def _difference_before(self) -> tuple[Values, Values]:
         """(log of how the canary's nodes stood to the others, its standard error): the first is

@@ -22,7 +22,7 @@ _OUTCOMES = {
 }
 
 _NOT_TO_BLAME = (Finding.INCIDENT, Finding.CHANGED)
-"""Findings that never lead to more than a pause."""
+"""Findings that never lead to more than a pause, and on metrics that are not critical to none."""
 
 _STRENGTH = (Action.ALERT, Action.PAUSE, Action.REVERT)
 
@@ -33,7 +33,8 @@ def action(metric: Metric, guard: Guarding, finding: Finding) -> Action:
     if metric.importance is Importance.WATCH:
         allowed.append(Action.ALERT)
     if finding in _NOT_TO_BLAME:
-        allowed.append(Action.PAUSE)
+        critical = metric.importance is Importance.CRITICAL
+        allowed.append(Action.PAUSE if critical else Action.ALERT)
     return min(allowed, key=_STRENGTH.index)
 
 
@@ -95,7 +96,7 @@ def _sentence(
         case Finding.CANARY_SILENT:
             silent = f"{n.canary_silent * look:.0f} s"
             return f"{where}: the new build is silent for {silent} while the old one speaks"
-        case Finding.INCIDENT if math.isfinite(n.control_before) and n.control_before > 0:
+        case Finding.INCIDENT if n.control_streak > 0 and n.control_before > 0:
             times = times_of(float(n.control_value / n.control_before))
             return (
                 f"{what} is {times} what it was before the deploy on the old build too "

@@ -14,7 +14,7 @@ from headway.guard.terms import Terms, terms
 from headway.model.plan import Direction, Kind, Metric
 from tests.unit.guard.healthy import ever_worse, quantities, ticks
 
-SERIES = 2000
+SERIES = 1500
 ALPHA = 0.05
 ALLOWED = ALPHA + 3 * float(np.sqrt(ALPHA * (1 - ALPHA) / SERIES))
 

@@ -145,7 +145,7 @@ def test_one_bad_bucket_convicts_nobody() -> None:
     traffic.before(600, errors=0.01)
     judged(traffic, 60, canary=0.01, control=0.01)
     assert judged(traffic, 5, canary=0.9, control=0.01).outcome is not Outcome.FAIL
-    assert judged(traffic, 240, canary=0.01, control=0.01).outcome is Outcome.PASS
+    assert judged(traffic, 420, canary=0.01, control=0.01).outcome is Outcome.PASS
 
 
 def test_nodes_that_always_had_more_errors_are_held_against_themselves() -> None:
@@ -175,7 +175,7 @@ def test_a_fixed_line_allows_for_chance() -> None:
 
 
 def test_a_line_that_the_old_build_breaks_too_is_an_incident() -> None:
-    metric = msgspec.structs.replace(LINE, compare=True)
+    metric = msgspec.structs.replace(LINE, compare=True, importance=Importance.CRITICAL)
     traffic = Traffic(16)
     traffic.before(300, errors=0.08)
     for _ in range(20):
