@@ -37,7 +37,7 @@ def test_events_in_lots_have_the_size_of_the_lots() -> None:
 
 
 def test_a_lasting_fault_is_not_noise_and_its_beginning_counts_for_little() -> None:
-    calm, bad = ticks(3, SERIES, 60), ticks(4, SERIES, 60, worse=10.0)
+    calm, bad = ticks(3, SERIES, 60, rate=0.1), ticks(4, SERIES, 60, rate=0.1, worse=10.0)
     state = learned(calm, bad)
     assert measured(state) < 1.0 + ODDEST * 1.5 / 120
 
