@@ -144,7 +144,8 @@ def play(batch: Batch) -> Iterator[tuple[int, Tick]]:
                 events = _events(sort, mean, exposure, source)
             table[0, :, index], table[2, :, index] = events * heard
             table[1, :, index], table[3, :, index] = exposure * heard
-        yield tick, Tick(*(column.reshape(-1) for column in table))
+        canary, exposure, control, control_exposure, season = table.reshape(5, -1)
+        yield tick, Tick(canary, exposure, control, control_exposure, season)
 
 
 def _events(sort: Sort, mean: Values, exposure: Values, source: np.random.Generator) -> Values:

@@ -22,13 +22,18 @@ from headway.model.verdict import Verdict
 
 
 class Row(Struct, frozen=True, array_like=True):
-    """One tick of one metric: sums and exposures of both arms, and the seasonal score, if any."""
+    """One tick of one metric: sums and exposures of both arms.
+
+    With them the seasonal score, and the (lower, upper) thresholds of the same time of earlier
+    days, from sources that reach back far enough.
+    """
 
     canary: float
     exposure: float
     control: float
     control_exposure: float
     season: float | None = None
+    usual: tuple[float, float] | None = None
 
     def sound(self) -> bool:
         """Whether the numbers are such as counters give: finite, and not below 0."""
@@ -124,8 +129,12 @@ class Bench:
 def _tick(rows: Sequence[Row]) -> Tick:
     """One tick of several metrics as arrays; what is no measurement counts as silence."""
     table = np.zeros((5, len(rows)))
+    usual = np.full((2, len(rows)), np.nan)
     for index, row in enumerate(rows):
         season = np.nan if row.season is None else row.season
         if row.sound():
             table[:, index] = (row.canary, row.exposure, row.control, row.control_exposure, season)
-    return Tick(*table)
+        if row.usual is not None:
+            usual[:, index] = row.usual
+    canary, exposure, control, control_exposure, seasons = table
+    return Tick(canary, exposure, control, control_exposure, seasons, (usual[0], usual[1]))

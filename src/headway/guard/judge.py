@@ -10,6 +10,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.guard import static
 from headway.guard.numbers import Numbers
 from headway.guard.static import PERSISTENT
 from headway.guard.terms import Terms
@@ -73,7 +74,7 @@ def conclude(terms: Terms, numbers: Numbers, silence: float) -> Codes:
     bad = (terms.up & (common > MOVED)) | (terms.down & (common < -MOVED))
     together = bad & (n.control_streak >= STEADY) & (n.canary_streak >= STEADY)
     together &= ~further
-    shared = line & beside & ~compared & _outside(terms, n)
+    shared = line & beside & ~compared & _outside(n)
     changed = ~beside & np.isfinite(terms.alpha) & (n.canary_streak >= STEADY)
     changed &= (terms.up & (since > MOVED)) | (terms.down & (since < -MOVED))
     lined = np.isfinite(terms.line_limit) | (
@@ -111,6 +112,6 @@ def _bound_passed(terms: Terms, n: Numbers) -> NDArray[np.bool_]:
     return (terms.up & (n.low > n.margin)) | (terms.down & (n.high < -n.margin))
 
 
-def _outside(terms: Terms, n: Numbers) -> NDArray[np.bool_]:
-    """Whether the control, too, is beyond the fixed line."""
-    return (n.control_value > terms.above) | (n.control_value < terms.below)
+def _outside(n: Numbers) -> NDArray[np.bool_]:
+    """Whether the control, too, is beyond the line."""
+    return static.outside(n.control_value, n.below, n.above)

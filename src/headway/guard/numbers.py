@@ -12,7 +12,8 @@ class Tick(Struct, frozen=True):
 
     A value is sum over exposure: errors per request, lines per node-second, seconds per request.
     Nothing counted where there was exposure is 0, no exposure is silence. ``season`` is the
-    seasonal score of the control, NaN where the season is not known.
+    seasonal score of the control, NaN where the season is not known, and ``usual`` the dynamic
+    (lower, upper) thresholds, if the source reaches back far enough for them.
     """
 
     canary: Values
@@ -20,6 +21,7 @@ class Tick(Struct, frozen=True):
     control: Values
     control_exposure: Values
     season: Values
+    usual: tuple[Values, Values] | None = None
 
     def values(self) -> tuple[Values, Values]:
         """(the canary's, the control's) value; NaN where there is none."""
@@ -45,6 +47,7 @@ class Numbers(Struct, frozen=True):
     ``margin`` is what it must be beyond. ``needed`` is how many times the traffic so far it takes
     to see what must be seen, ``line_needed`` the same against the fixed line. A streak counts
     ticks in a row beyond the z-score, or the line; a silence ticks in a row without exposure.
+    ``above`` and ``below`` are the lines as they last stood.
     """
 
     looks: Values
@@ -71,6 +74,8 @@ class Numbers(Struct, frozen=True):
     control_before: Values
     canary_silent: Values
     control_silent: Values
+    above: Values
+    below: Values
 
     def of(self, index: int) -> "Numbers":
         """Those of one series."""

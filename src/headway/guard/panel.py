@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from headway.guard import (
     confidence,
     dispersion,
+    dynamic,
     poisson,
     products,
     reach,
@@ -56,6 +57,7 @@ class Panel:
         self._sums = np.zeros((4, series))
         self._recent = np.zeros((4, series))
         self._looks = np.zeros(series)
+        self._above, self._below = terms.above, terms.below
         self._offset = np.zeros(series)
         self._unsure = np.zeros(series)
         self._streaks = np.zeros((3, series))
@@ -97,6 +99,7 @@ class Panel:
     def look(self, tick: Tick) -> None:
         """Take in a tick of the deploy. ``tick.season`` is the control's seasonal score, if any."""
         terms = self._terms
+        self._move_lines(tick)
         # Counts are compared as if the canary had the traffic that makes its old rate equal.
         counts = poisson.Counts(
             tick.canary * terms.counts,
@@ -112,7 +115,7 @@ class Panel:
             self._line,
             tick.canary,
             tick.exposure * terms.counts,
-            terms.lines,
+            np.nan_to_num(np.where(terms.log_theta > 0, self._above, self._below)),
             terms.log_theta,
             terms.line_cap,
             phi,
@@ -173,7 +176,18 @@ class Panel:
             ),
             canary_silent=self._silent[0],
             control_silent=self._silent[1],
+            above=self._above,
+            below=self._below,
         )
+
+    def _move_lines(self, tick: Tick) -> None:
+        """A fixed line gives way to the same time of earlier days where that is harder to break."""
+        above, below = self._terms.above, self._terms.below
+        if tick.usual is not None:
+            low, high = tick.usual
+            above = np.where(np.isfinite(above), dynamic.higher(above, high), np.nan)
+            below = np.where(np.isfinite(below), dynamic.lower(below, low), np.nan)
+        self._above, self._below = above, below
 
     def _note_noise(self, tick: Tick) -> None:
         self._dispersion = dispersion.add(
@@ -201,7 +215,7 @@ class Panel:
             streak = self._streaks[len(streaks)]
             streaks.append(static.persistent(streak, far, np.isfinite(value)))
             scores.append(np.where(np.isfinite(plain), plain, self._scores[len(scores)]))
-        outside = static.outside(canary, terms.below, terms.above) & ~terms.counts
+        outside = static.outside(canary, self._below, self._above) & ~terms.counts
         streaks.append(static.persistent(self._streaks[2], outside, np.isfinite(canary)))
         self._streaks, self._scores = np.array(streaks), np.array(scores)
 

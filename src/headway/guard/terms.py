@@ -27,8 +27,8 @@ class Terms(Struct, frozen=True):
 
     ``log_limit`` and ``line_limit`` are the logarithms that e-values must reach, infinite where
     the test is off; ``alpha`` is for each confidence sequence; ``cap`` and ``line_cap`` bound a
-    tick's evidence. ``least`` is the exposure that a pass takes. ``lines`` (K, N) are the fixed
-    rates; the weights (K, N) those of the mixtures over ``log_theta`` and ``shifts``.
+    tick's evidence. ``least`` is the exposure that a pass takes. The weights (K, N)
+    are those of the mixtures over ``log_theta`` and ``shifts``.
     """
 
     counts: Flags
@@ -51,7 +51,6 @@ class Terms(Struct, frozen=True):
     line_weight: Values
     shifts: Values
     shift_weight: Values
-    lines: Values
 
     def of(self, index: int) -> "Terms":
         """Those of one series."""
@@ -99,7 +98,6 @@ def terms(metrics: Sequence[Metric], allowances: Sequence[Allowance]) -> Terms:
         line_weight=line_weight,
         shifts=shifts,
         shift_weight=shift_weight,
-        lines=np.nan_to_num(np.where(log_theta > 0, above, below)),
     )
 
 

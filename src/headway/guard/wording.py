@@ -117,8 +117,8 @@ def _sentence(
                 f"{side} {times_of(math.exp(sure))} for certain, {times_of(limit)} is the limit"
             )
         case Finding.BEYOND:
-            high = bool(n.value > terms.above)
-            line = show(float(terms.above if high else terms.below), metric)
+            high = bool(n.value > n.above)
+            line = show(float(n.above if high else n.below), metric)
             side = f"{value}, {'above' if high else 'below'} {line}"
             if metric.kind is Kind.COUNTS:
                 return f"{where} {side}, e-value {_count(score)} ≥ {_count(limit)}"

@@ -157,7 +157,7 @@ class Guarding(Struct, frozen=True, forbid_unknown_fields=True):
     all metrics and steps together."""
     at_most: Action = Action.REVERT
     """The strongest thing that follows from any metric."""
-    warmup: Seconds = 10.0
+    warmup: Seconds = 40.0
     """How long a node's counters are left out after it changed its build or restarted."""
     silence: Seconds = 60.0
     """How long the new build may say nothing of a critical metric while the old one does."""

@@ -33,7 +33,7 @@ def play(panel: Panel, before: list[Tick], during: list[Tick]) -> None:
 
 
 def only(tick: Tick, index: int) -> Tick:
-    return Tick(*(getattr(tick, name)[index : index + 1] for name in tick.__struct_fields__))
+    return Tick(*(column[index : index + 1] for column in (*tick.stacked(), tick.season)))
 
 
 def test_company_changes_no_bit() -> None:
@@ -75,3 +75,17 @@ def test_memory_does_not_grow_with_time() -> None:
         panel.look(tick)
     assert held(panel) == first
     assert first < 10 * 2000 * 8
+
+
+def test_a_line_gives_way_to_a_busy_hour_but_not_to_a_quiet_one() -> None:
+    """The queue is at 0.6 with a line of 0.5; at this time of other days it is up to ``usual``."""
+    one = np.ones(1)
+    queue = terms([METRICS[4]], [EACH])
+    for usual, beyond in ((0.9, False), (0.3, True), (np.nan, True)):
+        panel = Panel(queue)
+        panel.begin_tier([])
+        for _ in range(4):
+            limits = (np.full(1, np.nan), np.full(1, usual))
+            panel.look(Tick(0.6 * one, one, 0.1 * one, one, np.nan * one, limits))
+        found = judge.conclude(queue, panel.numbers(), 10.0)[0]
+        assert (found == judge.Finding.BEYOND) == beyond

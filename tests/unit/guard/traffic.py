@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
 from headway.guard.watch import Guard
@@ -50,6 +51,9 @@ class Traffic:
         self.builds = {"canary": OLD, "production": OLD}
         self.silent: set[str] = set()
         self.now = BEGIN
+        # The guard learns an app's warm-up with its first rollout.
+        earlier = msgspec.structs.replace(rollout(), id="earlier")
+        self.guard.judge(app(), earlier, self.now)
 
     def before(self, seconds: int, **shares: float) -> None:
         """Traffic before the deploy; the canary's node is flipped at its end."""
