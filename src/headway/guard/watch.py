@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 
+from msgspec import structs
+
 from headway.guard.budget import split
 from headway.guard.counters import BUCKET, KEPT, SECONDS, Arm, Bucket, Counters
 from headway.guard.evidence import Bench, Evidence, Row, Stretch
@@ -76,6 +78,7 @@ class Course:
         self._since = began // BUCKET * BUCKET
         self._looks = 0
         self._step: int | None = None
+        self._history: dict[str, list[list[Row]]] = {}
         self._tier = ""
         self._verdicts: tuple[Verdict, ...] | None = None
         self._stretches: list[tuple[str, list[list[Row]] | None, list[list[Row]]]] = []
@@ -86,8 +89,10 @@ class Course:
 
     def follow(self, counters: Counters, rollout: Rollout, now: float) -> None:
         """Take in every look that has become due."""
+        if self._step is None:
+            self._remember(counters, rollout)
         if rollout.step != self._step:
-            self._begin(counters, rollout)
+            self._begin(rollout)
         self._since = max(self._since, (now - KEPT * BUCKET) // BUCKET * BUCKET)
         while self._since + self._look <= now:
             until = self._since + self._look
@@ -132,10 +137,17 @@ class Course:
     def _look(self) -> float:
         return BUCKET if self._looks < FIRST_LOOKS else LATER
 
-    def _begin(self, counters: Counters, rollout: Rollout) -> None:
+    def _remember(self, counters: Counters, rollout: Rollout) -> None:
+        """Note how every tier did before the deploy, while the counters reach back that far."""
+        for index, step in enumerate(rollout.plan):
+            if step.tier not in self._history:
+                there = structs.replace(rollout, step=index)
+                self._history[step.tier] = self._before(counters, there, step.tier)
+
+    def _begin(self, rollout: Rollout) -> None:
         self._step = rollout.step
         tier = rollout.plan[rollout.step].tier
-        before = None if tier == self._tier else self._before(counters, rollout, tier)
+        before = None if tier == self._tier else self._history[tier]
         self._tier = tier
         self._bench.begin(tier, before)
         self._verdicts = None

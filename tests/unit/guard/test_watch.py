@@ -73,6 +73,18 @@ def test_both_arms_moving_is_an_incident_that_pauses() -> None:
     assert "an incident, not this build" in verdict.sentence
 
 
+def test_what_was_before_the_deploy_is_remembered_through_a_long_one() -> None:
+    """The counters reach back half an hour; the canary alone is watched for longer."""
+    traffic = Traffic(28)
+    traffic.before(600, errors=0.01)
+    judged(traffic, 2400, canary=0.01, control=0.01)
+    traffic.run(5, {"errors": 0.01}, {"errors": 0.01})
+    traffic.verdicts(state=rollout(step=1))
+    (evidence,) = traffic.guard.evidence("r")
+    assert evidence.stretches[-1].tier == "production"
+    assert evidence.stretches[-1].before
+
+
 def test_a_canary_far_worse_than_an_incident_is_to_blame() -> None:
     traffic = Traffic(7)
     traffic.before(600, errors=0.01)
