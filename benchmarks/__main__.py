@@ -9,6 +9,7 @@ BENCHMARKS = (
     "benchmarks.growth",
     "benchmarks.fanout",
     "benchmarks.fleet",
+    "benchmarks.guard",
 )
 
 for name in BENCHMARKS:

@@ -27,7 +27,7 @@ from headway.core.signalling import everywhere, left_behind, signalled
 from headway.errors import NotFound, Refused
 from headway.model.hold import Hold
 from headway.model.names import BuildId
-from headway.model.plan import AppConfig, Gate
+from headway.model.plan import AppConfig, Gate, Importance
 from headway.model.rollout import (
     LIVE,
     Abort,
@@ -155,7 +155,7 @@ def start(
         turned=epoch + 1,
         layer=layer,
         retry={step.tier: 1.0 for step in plan},
-        metrics=tuple(metric.name for metric in app.metrics),
+        metrics=tuple(m.name for m in app.metrics if m.importance is not Importance.WATCH),
     )
     return signalled(state, by, why, now)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from headway.errors import InvalidInput
-from headway.model.plan import AppConfig, Checks, Metric, SmokeCheck, Step
+from headway.model.plan import AppConfig, Checks, Guarding, Importance, Metric, SmokeCheck, Step
 
 APP = "webapp"
 TIERS = {"staging": 2, "dogfood": 2, "canary": 1, "production": 15}
@@ -140,11 +140,21 @@ def app_config(nodes: list[DemoNode], revision: Revision) -> AppConfig:
     return AppConfig(
         name=APP,
         plans={"default": default, "first": first},
-        metrics=(Metric("errors", "errors", per="requests", above=0.02, zscore=3.0),),
+        metrics=(
+            Metric(
+                "errors",
+                "errors",
+                per="requests",
+                importance=Importance.CRITICAL,
+                above=0.02,
+                floor=0.10,
+            ),
+        ),
         smoke=tuple(SmokeCheck(f"{node.url}/", contains="build_template") for node in staging),
         make=revision.make,
         output="dist",
         silent_after=10.0,
+        guard=Guarding(warmup=2.0),
     )
 
 

@@ -5,6 +5,7 @@ says "no data" until agents have reported again.
 """
 
 from collections import OrderedDict, deque
+from math import inf
 
 from msgspec import Struct
 
@@ -38,10 +39,10 @@ class Bucket(Struct):
 
 
 class _Last(Struct):
-    boot: str
     at: float
     running: str | None
     totals: dict[str, float]
+    warm_at: float
 
 
 class Counters:
@@ -51,24 +52,33 @@ class Counters:
         self._arms: OrderedDict[Arm, deque[Bucket]] = OrderedDict()
         self._last: dict[tuple[str, str], _Last] = {}
 
-    def ingest(self, report: Report, tier: str, now: float) -> None:
-        """Add a report's increments since the node's one before.
+    def ingest(self, report: Report, tier: str, now: float, warmup: float = 0.0) -> None:
+        """Add a report's increments since the node's last one that had any totals.
 
         A total that fell was reset: it counts from 0. Increments that span a change of build
-        belong to neither build, unless the counters started anew with it.
+        belong to neither build, unless the counters started anew with it. For ``warmup`` seconds
+        after either nothing counts: a process that has just begun is not like itself later. A
+        report without totals is a gap in the scraping; the next one covers it.
         """
         key = (report.app, report.node)
         last = self._last.get(key)
-        self._last[key] = _Last(report.boot, now, report.running, report.counters)
-        if last is None or report.running is None or now <= last.at:
+        if last is not None and not report.counters and report.running == last.running:
             return
-        changed = report.running != last.running
+        totals = last.totals if last else {}
+        changed = last is not None and report.running != last.running
+        reset = any(total < totals.get(name, 0.0) for name, total in report.counters.items())
+        warm_at = last.warm_at if last else now
+        if changed or reset:
+            warm_at = now + warmup
+        self._last[key] = _Last(now, report.running, report.counters, warm_at)
+        if last is None or report.running is None or now <= last.at or now < warm_at:
+            return
         sums = {SECONDS: now - last.at}
         for name, total in report.counters.items():
-            before = last.totals.get(name, 0.0)
+            before = totals.get(name, 0.0)
             if total < before:
                 sums[name] = total
-            elif not changed and name in last.totals:
+            elif not changed and name in totals:
                 sums[name] = total - before
         self._add(Arm(report.app, tier, report.running), sums, now)
 
@@ -76,12 +86,12 @@ class Counters:
         """Drop a node that is no longer enrolled."""
         self._last.pop((app, node), None)
 
-    def buckets(self, arms: list[Arm], since: float) -> list[Bucket]:
-        """The arms' buckets that begin at ``since`` or later, added up, oldest first."""
+    def buckets(self, arms: list[Arm], since: float, until: float = inf) -> list[Bucket]:
+        """The arms' buckets that begin in [since, until), added up, oldest first."""
         merged: dict[float, Bucket] = {}
         for arm in arms:
             for bucket in self._arms.get(arm, ()):
-                if bucket.begin >= since:
+                if since <= bucket.begin < until:
                     into = merged.setdefault(bucket.begin, Bucket(bucket.begin, {}))
                     _sum(into.sums, bucket.sums)
         return [merged[begin] for begin in sorted(merged)]

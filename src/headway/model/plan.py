@@ -88,6 +88,26 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
+class Kind(StrEnum):
+    """What a metric's numbers are, and so which test compares them."""
+
+    COUNTS = "counts"
+    """Things that happen one by one: errors, requests, lines of log, restarts."""
+    CONTINUOUS = "continuous"
+    """A quantity that adds up: seconds of latency, bytes of memory, length of a queue."""
+
+
+class Importance(StrEnum):
+    """What a metric's share of the false-alarm budget is, and what its silence means."""
+
+    CRITICAL = "critical"
+    """The critical metrics share half of the budget; silence of the new build alone fails."""
+    ORDINARY = "ordinary"
+    """The ordinary ones share the rest."""
+    WATCH = "watch"
+    """It only ever alerts, has a budget beside the rollout's, and no step waits for it."""
+
+
 class Metric(Struct, frozen=True, forbid_unknown_fields=True):
     """One quantity the guard watches: the rate of a counter, or one counter over another.
 
@@ -101,21 +121,58 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
     """The counter that is watched."""
     per: str | None = None
     """The counter to divide by."""
+    kind: Kind = Kind.COUNTS
+    """What its numbers are."""
+    importance: Importance = Importance.ORDINARY
+    """Its share of the false-alarm budget, and what its silence means."""
+    compare: bool = True
+    """Whether the new build is compared with the old one that runs beside it."""
+    min_effect: Annotated[float, Meta(ge=0, le=10)] = 0.05
+    """How much worse than the old build is too little to speak of: 0.05 is 5 %."""
+    detect: Annotated[float, Meta(gt=1)] = 2.0
+    """It passes only once there was enough traffic to see the old build's value times this."""
+    floor: Annotated[float, Meta(ge=0)] | None = None
+    """A value up to this need not be noticed; without it ``above``, or 1 % where there is a
+    ``per``."""
     above: float | None = None
     """A value above this fails."""
     below: float | None = None
     """A value below this fails."""
     zscore: Annotated[float, Meta(gt=0)] | None = None
-    """How many standard deviations from the trailing window are too far."""
+    """How many standard deviations from the time before the deploy are too far, where there is
+    no old build to compare with, and for an incident that moves both; without it 4."""
     direction: Direction = Direction.UP
-    """Which way from the trailing window is bad."""
+    """Which way is bad."""
     action: Action = Action.REVERT
     """What a failure leads to."""
     min_count: float = 50.0
-    """How much of ``per`` (or, without it, how many seconds of data) it takes to judge at all."""
+    """How much of ``per`` (or, without it, how many seconds of data) it takes to pass at all."""
 
 
-DEFAULT_METRICS = (Metric(name="errors", counter="errors", per="requests", above=0.02, zscore=3.0),)
+class Guarding(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the guard judges a rollout of the app, over all of its metrics."""
+
+    false_alarms: Annotated[float, Meta(gt=0, le=0.5)] = 0.01
+    """The budget: the share of healthy rollouts that the comparisons may blame by chance, over
+    all metrics and steps together."""
+    at_most: Action = Action.REVERT
+    """The strongest thing that follows from any metric."""
+    warmup: Seconds = 40.0
+    """How long a node's counters are left out after it changed its build or restarted."""
+    silence: Seconds = 60.0
+    """How long the new build may say nothing of a critical metric while the old one does."""
+
+
+DEFAULT_METRICS = (
+    Metric(
+        name="errors",
+        counter="errors",
+        per="requests",
+        importance=Importance.CRITICAL,
+        above=0.02,
+        zscore=3.0,
+    ),
+)
 """The share of requests that the app answers with a server error."""
 
 
@@ -141,6 +198,8 @@ class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The steps of each plan; ``headway deploy`` takes ``default`` unless told otherwise."""
     metrics: tuple[Metric, ...] = DEFAULT_METRICS
     """What the guard watches; without any it has nothing to say."""
+    guard: Guarding = Guarding()
+    """How the guard judges."""
     smoke: tuple[SmokeCheck, ...] = ()
     """The smoke test: requests that must all succeed, in this order."""
     make: tuple[str, ...] = ()

@@ -17,10 +17,15 @@ class Outcome(StrEnum):
 
 
 class Verdict(Struct, frozen=True):
-    """One metric's outcome, as a sentence with its number."""
+    """One metric's outcome, as a sentence with its number.
+
+    ``score`` and ``limit`` are what decided: an e-value, a bound or a z-score, and where it fails.
+    """
 
     metric: str
     outcome: Outcome
     sentence: str
     action: Action = Action.REVERT
     value: float | None = None
+    score: float | None = None
+    limit: float | None = None

@@ -15,7 +15,7 @@ import uvloop
 from sqlalchemy import Connection
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from headway.guard.judge import Guard
+from headway.guard.watch import Guard
 from headway.model.access import Role
 from headway.server import premises
 from headway.server.app import create_app

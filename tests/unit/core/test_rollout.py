@@ -10,7 +10,7 @@ from headway.core.signalling import signal_of
 from headway.errors import NotFound, Refused
 from headway.model.build import Failure
 from headway.model.hold import Hold, Scope
-from headway.model.plan import Action, AppConfig, Checks, Gate, Step
+from headway.model.plan import Action, AppConfig, Checks, Gate, Importance, Step
 from headway.model.rollout import (
     Abort,
     Advance,
@@ -310,6 +310,15 @@ def test_no_data_waits_then_pauses_and_never_passes() -> None:
 def test_a_step_that_only_watches_does_not_need_data() -> None:
     story = Story(Step("canary", soak=0, checks=Checks.WATCH), metrics=AppConfig("web").metrics)
     story.until(Phase.SUCCEEDED)
+
+
+def test_no_step_waits_for_a_metric_that_is_only_watched() -> None:
+    (errors,) = AppConfig("web").metrics
+    watched = structs.replace(errors, importance=Importance.WATCH)
+    story = Story(Step("canary", soak=10), Step("production"), metrics=(watched,))
+    story.until(Phase.SOAKING)
+    story.look(11, silent())
+    assert story.state.step == 1
 
 
 def test_the_smoke_test_runs_once_the_nodes_have_attested() -> None:

@@ -74,3 +74,30 @@ def test_memory_is_bounded() -> None:
     for i in range(KEPT * 3):
         counters.ingest(report(OLD, requests=float(i)), "canary", i * BUCKET)
     assert len(counters.buckets(counters.arms("web", OLD), 0.0)) == KEPT
+
+
+def test_a_node_that_just_changed_does_not_count_yet() -> None:
+    counters = Counters()
+    counters.ingest(report(OLD, requests=50.0), "canary", 1.0, warmup=10.0)
+    for now, requests in [(2.0, 4.0), (8.0, 20.0), (11.0, 30.0), (12.0, 37.0), (13.0, 45.0)]:
+        counters.ingest(report(NEW, requests=requests), "canary", now, warmup=10.0)
+    assert total(counters, NEW, "requests") == 15
+    assert total(counters, NEW, SECONDS) == 2
+
+
+def test_a_node_that_just_restarted_does_not_count_yet() -> None:
+    counters = Counters()
+    for now, requests in [(1.0, 50.0), (2.0, 60.0), (3.0, 5.0), (9.0, 30.0), (14.0, 80.0)]:
+        counters.ingest(report(OLD, requests=requests), "canary", now, warmup=10.0)
+    assert total(counters, OLD, "requests") == 10 + 50
+
+
+def test_a_gap_in_the_scraping_is_covered_by_the_next_report() -> None:
+    """Time without totals must not look like time without requests."""
+    counters = Counters()
+    counters.ingest(report(OLD, requests=50.0), "canary", 1.0)
+    counters.ingest(report(OLD), "canary", 2.0)
+    assert total(counters, OLD, SECONDS) == 0
+    counters.ingest(report(OLD, requests=80.0), "canary", 4.0)
+    assert total(counters, OLD, "requests") == 30
+    assert total(counters, OLD, SECONDS) == 3
