@@ -47,7 +47,9 @@ class Bench:
         self.slots.gather(
             made, lambda wanted, save: self.shelf.fetch("web", build, wanted, save), quiet
         )
-        return self.slots.prepare(described, made, set(), hook, quiet)
+        slot = self.slots.prepare(described, made, set(), hook, quiet)
+        self.slots.content.commit()
+        return slot
 
     def serve(self, slot: str) -> None:
         switch(self.slots.app, slot)
