@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from headway.builds import manifest
 from headway.builds import storage as storages
 from headway.builds.collect import collect
 from headway.builds.fetch import Fetcher
@@ -751,6 +752,6 @@ def test_a_bucket_serves_a_build_that_is_published_merged_and_collected(
     fetcher = Fetcher(store, Trust.of(signer.public_pem))
     _, tree = fetcher.describe("shop", ids[2])
     got: list[bytes] = []
-    wanted = {entry.digest: entry.size for entry in tree.entries}
+    wanted = manifest.blobs(tree)
     fetcher.fetch("shop", ids[2], wanted, lambda _d, _s, content: got.append(b"".join(content)))
     assert sorted(got) == [b"%d" % number * 2000 for number in range(3)]
