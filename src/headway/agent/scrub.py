@@ -50,8 +50,7 @@ class Scrub:
         self._slots = slots
         self._tell = tell
         self._tag = {"app": app}
-        # A fleet that was started at one moment does not scrub at one moment.
-        self._first = time.monotonic() + random.uniform(0, self._every)  # noqa: S311
+        self._next = time.monotonic() + self._pause()
         self._rest_until = 0.0
         self._pass: Iterator[int] | None = None
         self._asked = 0
@@ -66,7 +65,9 @@ class Scrub:
         if urgent and (self._pass is None or self._asked < asked):
             self._begin(asked)
         elif self._pass is None:
-            if (wait := self._due()) > 0:
+            if not self._rate:
+                return _NEVER
+            if (wait := self._next - time.monotonic()) > 0:
                 return wait
             self._begin(self._memory.state.inspection.asked)
         if not urgent and (rest := self._rest_until - time.monotonic()) > 0:
@@ -80,20 +81,20 @@ class Scrub:
                 if urgent and time.monotonic() - began > _SLICE:
                     return 0.0
                 if not urgent and spent > self._rate * _SLICE:
-                    self._rest_until = began + spent / max(self._rate, 1.0)
+                    self._rest_until = began + spent / self._rate
                     return max(0.0, self._rest_until - time.monotonic())
         # It is over, or was cut short by an error at its last call.
         self._pass = None
+        self._next = time.monotonic() + self._pause()
         heap.give_back()
         return 0.0
 
-    def _due(self) -> float:
-        """In how many seconds the next pass begins by itself."""
-        if self._rate <= 0:
-            return _NEVER
+    def _pause(self) -> float:
+        """How many seconds from now the next pass begins by itself."""
         ended = self._memory.state.inspection.ended
         if not ended:
-            return self._first - time.monotonic()
+            # A fleet that was started at one moment does not scrub at one moment.
+            return random.uniform(0, self._every)  # noqa: S311
         # A clock that was set back must not put it off.
         return min(ended + self._every - time.time(), self._every)
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
@@ -303,8 +304,8 @@ def test_it_gives_way_after_every_piece_and_goes_on_where_it_stopped(bench: Benc
 def test_it_keeps_to_its_rate_and_rests_in_between(bench: Bench) -> None:
     bench.serve(bench.prepare(files(big="x" * 4_000_000)))
     now = 1000.0
-    scrub = bench.scrubbing(Scrubbing(megabytes_per_second=1.0, every=0.001))
     with mock.patch("time.monotonic", lambda: now):
+        scrub = bench.scrubbing(Scrubbing(megabytes_per_second=1.0, every=0.001))
         began = now = now + 3600
         while not bench.memory.state.inspection.ended:
             now += scrub.advance(0, quiet)
@@ -312,6 +313,23 @@ def test_it_keeps_to_its_rate_and_rests_in_between(bench: Bench) -> None:
     off = bench.scrubbing(Scrubbing(megabytes_per_second=0.0))
     assert off.advance(0, quiet) >= 60, "never by itself"
     assert bench.verify().files == 1, "but when asked to"
+
+
+@pytest.mark.parametrize(("ended", "least", "most"), [(-48, -1e9, 0), (-6, 17, 18), (900, 24, 24)])
+def test_the_next_pass_counts_from_the_last_whatever_the_clock_says(
+    bench: Bench, ended: float, least: float, most: float
+) -> None:
+    last = Inspection(ended=time.time() + ended * 3600)
+    bench.memory.keep(inspection=last)
+    with mock.patch("time.monotonic", lambda: now):
+        now = 5000.0
+        scrub = bench.scrubbing(Scrubbing())
+        begun = scrub.advance(0, quiet) == 0
+        assert begun == (most == 0)
+        if not begun:
+            assert least - 0.1 <= scrub.advance(0, quiet) / 3600 <= most
+            now += 24 * 3600
+            assert scrub.advance(0, quiet) == 0, "it does not wait for ever"
 
 
 def test_the_page_cache_stays_as_it_was(tmp_path: Path) -> None:
