@@ -27,7 +27,8 @@ class Listings:
         try:
             with open(self._place(digest), "rb", buffering=0) as file:  # noqa: PTH123
                 content = file.readall()
-        except FileNotFoundError:
+        except OSError:
+            # Whatever keeps it from being read, the store has it too.
             return None
         return content if listing.digest(content) == digest else None
 

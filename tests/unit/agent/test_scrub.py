@@ -221,13 +221,20 @@ def test_what_a_hook_made_is_its_own_and_what_it_left_is_checked(bench: Bench) -
     assert bench.found() == {"f": Problem.CONTENT}
 
 
-def test_a_damaged_listing_is_named_by_its_directory(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [lambda p: p.write_bytes(p.read_bytes()[:-1]), Path.unlink, _into_directory],
+    ids=["torn", "gone", "unreadable"],
+)
+def test_a_damaged_listing_is_named_by_its_directory(
+    bench: Bench, damage: Callable[[Path], None]
+) -> None:
     slot = bench.prepare({"d": (Kind.DIRECTORY, ""), "d/f": (Kind.FILE, "one")})
     bench.serve(slot)
     entry = bench.slots.manifest(next(iter(bench.shelf.builds))).find("d")
     assert entry is not None
     place = bench.slots.app / "listings" / entry.digest[:2] / entry.digest
-    place.write_bytes(place.read_bytes()[:-1])
+    damage(place)
     assert bench.found() == {"d": Problem.LISTING}
 
 
