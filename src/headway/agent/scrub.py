@@ -13,6 +13,7 @@ import contextlib
 import os
 import random
 import re
+import stat
 import time
 from collections.abc import Callable, Generator, Iterator
 
@@ -54,6 +55,7 @@ class Scrub:
         self._rest_until = 0.0
         self._pass: Iterator[int] | None = None
         self._asked = 0
+        self._found: set[tuple[str, str]] = set()
 
     def advance(self, asked: int, proceed: Callable[[], None]) -> float:
         """Go on for a moment; returns for how many seconds there is nothing to do.
@@ -105,6 +107,7 @@ class Scrub:
     def _whole(self, asked: int) -> Iterator[int]:
         """One pass; yields after each piece what it cost, in bytes read."""
         damaged: dict[Inode, Problem] = {}
+        self._found.clear()
         yield from self._store(damaged)
         files: dict[str, int] = {}
         seen: set[int] = set()
@@ -129,17 +132,25 @@ class Scrub:
         yield LOOK
         try:
             found = os.stat(name, dir_fd=shelf, follow_symlinks=False)
-            problem = look(digest, kind, found)
-            try:
-                if (yield from unnoticed.digest(name, shelf)) != digest:
-                    problem = Problem.CONTENT
-            except OSError as error:
-                problem = trouble(error)
         except FileNotFoundError:
             return
-        if problem is not None:
+        try:
+            problem = yield from self._problem(name, digest, kind, shelf, found)
+        except OSError as error:
+            problem = trouble(error)
+        if problem is not None and problem is not Problem.MISSING:
             damaged[inode(found)] = problem
-            self._set_aside(name)
+            if "." not in name:
+                self._set_aside(name)
+
+    def _problem(
+        self, name: str, digest: str, kind: Kind, shelf: int, found: os.stat_result
+    ) -> Generator[int, None, Problem | None]:
+        if not stat.S_ISREG(found.st_mode):
+            return Problem.KIND
+        if (yield from unnoticed.digest(name, shelf)) != digest:
+            return Problem.CONTENT
+        return look(digest, kind, found)
 
     def _set_aside(self, name: str) -> None:
         """Take damaged content out of the store, once no slot is trusted to be without it."""
@@ -176,6 +187,7 @@ class Scrub:
         drift = None
         if survey.count:
             strays = tuple(survey.strays)
+            self._found.add((name, build))
             drift = Drift(name, build, time.time(), survey.count, strays)
             first = f"{strays[0].path} {strays[0].problem}"
             said = {"slot": name, "build": build, "paths": survey.count, "first": first}
@@ -192,7 +204,7 @@ class Scrub:
             ended=time.time(),
             build=state.slots.get(hot, Slot()).build,
             files=files.get(hot, 0),
-            drift=tuple(drift for drift in state.inspection.drift if drift.slot in files),
+            drift=tuple(d for d in state.inspection.drift if (d.slot, d.build) in self._found),
         )
         self._memory.keep(inspection=done)
         self._tell()

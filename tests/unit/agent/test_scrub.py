@@ -1,6 +1,7 @@
 """Whatever changes in a tree is found and named, once; and nothing is where nothing changed."""
 
 import contextlib
+import errno
 import os
 import tempfile
 import time
@@ -19,6 +20,7 @@ from headway.agent.slots import Slots
 from headway.agent.state import Memory
 from headway.agent.survey import shown
 from headway.agent.switch import switch
+from headway.errors import StorageFailed
 from headway.model.build import Kind
 from headway.model.report import Inspection, Problem
 from tests.unit.agent.agent_shelf import Shelf, Tree, digest, files, manifest, snapshot, trees
@@ -363,3 +365,57 @@ def test_the_page_cache_stays_as_it_was(tmp_path: Path) -> None:
         with durable.opened(tmp_path) as directory:
             assert sum(unnoticed.digest("big", directory)) == 4 * length
         assert absent() == before
+
+
+def test_what_is_mended_while_a_pass_goes_on_is_still_told_of(bench: Bench) -> None:
+    good, other = files(f="good"), files(f="other")
+    for tree in (good, other):
+        bench.prepare(tree)
+    bench.serve("2")
+    (bench.slots.path("1") / "junk").touch()
+    mended = False
+    while not bench.memory.state.inspection.asked:
+        with contextlib.suppress(News):
+            bench.scrub.advance(1, lambda: (_ for _ in ()).throw(News))
+        if bench.memory.state.inspection.drift and not mended:
+            bench.slots.tidy({manifest(good).build}, quiet)
+            assert bench.slots.lost() == manifest(good).build
+            bench.prepare(good)
+            mended = True
+    (drift,) = bench.memory.state.inspection.drift
+    assert (drift.slot, drift.mended) == ("1", True)
+    bench.asked = 1
+    assert bench.verify().drift == ()
+
+
+def test_what_was_set_aside_makes_no_later_deploy_dear(bench: Bench) -> None:
+    bench.serve(bench.prepare(files(f="one")))
+    _write(bench.slots.path("1") / "f", b"evil")
+    bench.verify()
+    slot = bench.prepare(files(f="one", g="two"))
+    assert len(bench.verify().drift) == 1, "the hot tree still has it"
+    assert bench.memory.state.slots[slot].exact
+
+
+def test_trouble_of_the_agents_own_is_no_damage(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.serve(bench.prepare(files(f="one")))
+    real = os.open
+
+    def failing(number: int) -> Callable[..., int]:
+        def opened(name: object, *rest: int, **more: int) -> int:
+            if str(name).startswith(digest("one")):
+                raise OSError(number, os.strerror(number))
+            return real(name, *rest, **more)  # type: ignore[call-overload, no-any-return]
+
+        return opened
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", failing(errno.EMFILE))
+        with pytest.raises(StorageFailed, match="Too many open files"):
+            bench.verify()
+    assert bench.found() == {}
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", failing(errno.EIO))
+        assert bench.found() == {"f": Problem.UNREADABLE}
