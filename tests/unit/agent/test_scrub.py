@@ -38,11 +38,15 @@ class Bench:
         self.shelf = Shelf()
         self.memory = Memory(app)
         self.slots = Slots(app, self.memory)
+        self.told: list[Inspection] = []
         self.scrub = self.scrubbing(Scrubbing())
         self.asked = 0
 
     def scrubbing(self, settings: Scrubbing) -> Scrub:
-        return Scrub(settings, app="web", memory=self.memory, slots=self.slots, tell=quiet)
+        def tell() -> None:
+            self.told.append(self.memory.state.inspection)
+
+        return Scrub(settings, app="web", memory=self.memory, slots=self.slots, tell=tell)
 
     def prepare(self, tree: Tree, hook: Callable[[Path], None] | None = None) -> str:
         build = self.shelf.add(tree)
@@ -419,3 +423,43 @@ def test_trouble_of_the_agents_own_is_no_damage(
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", failing(errno.EIO))
         assert bench.found() == {"f": Problem.UNREADABLE}
+
+
+def interrupted(bench: Bench, at: int, do: Callable[[], object]) -> bool:
+    """One pass, in which something happens after the piece with this number; if it came to that."""
+    pieces = 0
+    while not bench.memory.state.inspection.asked:
+        with contextlib.suppress(News):
+            bench.scrub.advance(1, lambda: (_ for _ in ()).throw(News))
+        pieces += 1
+        if pieces == at:
+            do()
+    return pieces >= at
+
+
+def test_a_slot_that_is_made_anew_under_the_survey_has_not_drifted() -> None:
+    reached, at = True, 0
+    while reached:
+        at += 1
+        with a_bench() as bench:
+            for text in ("1", "2", "3"):
+                bench.prepare(files(a="same", f=text))
+            bench.serve("3")
+            reached = interrupted(bench, at, lambda b=bench: b.prepare(files(g="4", h="5")))  # type: ignore[misc]
+            assert {told.drift for told in bench.told} == {()}, "not even for a moment"
+    assert at > 10
+
+
+def test_a_mode_that_changes_while_a_pass_goes_on_is_not_linked_on() -> None:
+    reached, at, found = True, 0, 0
+    while reached:
+        at += 1
+        with a_bench() as bench:
+            bench.serve(bench.prepare(files(f="one", g="two")))
+            place = bench.slots.path("1") / "f"
+            reached = interrupted(bench, at, lambda p=place: p.chmod(0o666))  # type: ignore[misc]
+            if bench.memory.state.inspection.drift:
+                found += 1
+                slot = bench.prepare(files(f="one", g="three"))
+                assert snapshot(bench.slots.path(slot)) == files(f="one", g="three")
+    assert 0 < found < at
