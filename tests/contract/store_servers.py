@@ -214,7 +214,9 @@ def _etcd(
     return Cluster("etcd", servers, "etcd")
 
 
-def _zookeeper(room: Path, program: Program, size: int, more: tuple[str, ...] = ()) -> Cluster:
+def _zookeeper(
+    room: Path, program: Program, size: int, more: tuple[str, ...] = (), heap: str = "96m"
+) -> Cluster:
     java = program("java")
     jars = ":".join(map(program, ZOOKEEPER_JARS))
     ports = [free_ports(3) for _ in range(size)]
@@ -236,7 +238,7 @@ def _zookeeper(room: Path, program: Program, size: int, more: tuple[str, ...] = 
             ]
         (place / "zoo.cfg").write_text("\n".join(lines) + "\n")
         argv = [
-            java, "-Xmx96m", "-XX:TieredStopAtLevel=1", "-cp", jars,
+            java, f"-Xmx{heap}", "-XX:TieredStopAtLevel=1", "-cp", jars,
             "org.apache.zookeeper.server.quorum.QuorumPeerMain", "zoo.cfg",
         ]  # fmt: skip
         servers.append(Server(argv, place, client, peer))

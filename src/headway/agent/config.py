@@ -122,7 +122,8 @@ class Scrubbing(Struct, frozen=True, forbid_unknown_fields=True):
     megabytes_per_second: Annotated[float, Meta(ge=0.0)] = 4.0
     """How much to read in a second; 0: only when asked to, by `headway node verify`."""
     every: Annotated[float, Meta(gt=0.0)] = 24.0
-    """How many hours lie between the end of one pass and the beginning of the next."""
+    """How many hours lie between the end of one pass and the beginning of the next; a new node's
+    first begins at a random moment within as many."""
 
 
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,9 +21,11 @@ def judged(state: State, name: str, drift: Drift | None, is_hot: bool) -> State:
     """The slot ``name`` has been looked through, and all of it is right, or ``drift`` was found."""
     slot = state.slots[name]
     known = state.inspection.drift
-    drifts = [one for one in known if one.slot != name]
     if drift is None:
+        # What was mended here is told of until the next pass is over.
+        drifts = [one for one in known if one.slot != name or one.mended]
         return _with(state, name, structs.replace(slot, drifted=False), drifts)
+    drifts = [one for one in known if one.slot != name]
     before = [one for one in known if (one.slot, one.build) == (name, drift.build)]
     since = before[0].since if before and not before[0].mended else drift.since
     drifts.append(structs.replace(drift, since=since, serving=is_hot))

@@ -13,6 +13,7 @@ import contextlib
 import os
 import random
 import re
+import stat
 import time
 from collections.abc import Callable, Generator, Iterator
 
@@ -50,11 +51,11 @@ class Scrub:
         self._slots = slots
         self._tell = tell
         self._tag = {"app": app}
-        # A fleet that was started at one moment does not scrub at one moment.
-        self._first = time.monotonic() + random.uniform(0, self._every)  # noqa: S311
+        self._next = time.monotonic() + self._pause()
         self._rest_until = 0.0
         self._pass: Iterator[int] | None = None
         self._asked = 0
+        self._found: set[tuple[str, str]] = set()
 
     def advance(self, asked: int, proceed: Callable[[], None]) -> float:
         """Go on for a moment; returns for how many seconds there is nothing to do.
@@ -66,7 +67,9 @@ class Scrub:
         if urgent and (self._pass is None or self._asked < asked):
             self._begin(asked)
         elif self._pass is None:
-            if (wait := self._due()) > 0:
+            if not self._rate:
+                return _NEVER
+            if (wait := self._next - time.monotonic()) > 0:
                 return wait
             self._begin(self._memory.state.inspection.asked)
         if not urgent and (rest := self._rest_until - time.monotonic()) > 0:
@@ -80,20 +83,20 @@ class Scrub:
                 if urgent and time.monotonic() - began > _SLICE:
                     return 0.0
                 if not urgent and spent > self._rate * _SLICE:
-                    self._rest_until = began + spent / max(self._rate, 1.0)
+                    self._rest_until = began + spent / self._rate
                     return max(0.0, self._rest_until - time.monotonic())
         # It is over, or was cut short by an error at its last call.
         self._pass = None
+        self._next = time.monotonic() + self._pause()
         heap.give_back()
         return 0.0
 
-    def _due(self) -> float:
-        """In how many seconds the next pass begins by itself."""
-        if self._rate <= 0:
-            return _NEVER
+    def _pause(self) -> float:
+        """How many seconds from now the next pass begins by itself."""
         ended = self._memory.state.inspection.ended
         if not ended:
-            return self._first - time.monotonic()
+            # A fleet that was started at one moment does not scrub at one moment.
+            return random.uniform(0, self._every)  # noqa: S311
         # A clock that was set back must not put it off.
         return min(ended + self._every - time.time(), self._every)
 
@@ -104,6 +107,7 @@ class Scrub:
     def _whole(self, asked: int) -> Iterator[int]:
         """One pass; yields after each piece what it cost, in bytes read."""
         damaged: dict[Inode, Problem] = {}
+        self._found.clear()
         yield from self._store(damaged)
         files: dict[str, int] = {}
         seen: set[int] = set()
@@ -128,17 +132,25 @@ class Scrub:
         yield LOOK
         try:
             found = os.stat(name, dir_fd=shelf, follow_symlinks=False)
-            problem = look(digest, kind, found)
-            try:
-                if (yield from unnoticed.digest(name, shelf)) != digest:
-                    problem = Problem.CONTENT
-            except OSError as error:
-                problem = trouble(error)
         except FileNotFoundError:
             return
-        if problem is not None:
+        try:
+            problem = yield from self._problem(name, digest, kind, shelf, found)
+        except OSError as error:
+            problem = trouble(error)
+        if problem is not None and problem is not Problem.MISSING:
             damaged[inode(found)] = problem
-            self._set_aside(name)
+            if "." not in name:
+                self._set_aside(name)
+
+    def _problem(
+        self, name: str, digest: str, kind: Kind, shelf: int, found: os.stat_result
+    ) -> Generator[int, None, Problem | None]:
+        if not stat.S_ISREG(found.st_mode):
+            return Problem.KIND
+        if (yield from unnoticed.digest(name, shelf)) != digest:
+            return Problem.CONTENT
+        return look(digest, kind, found)
 
     def _set_aside(self, name: str) -> None:
         """Take damaged content out of the store, once no slot is trusted to be without it."""
@@ -175,6 +187,7 @@ class Scrub:
         drift = None
         if survey.count:
             strays = tuple(survey.strays)
+            self._found.add((name, build))
             drift = Drift(name, build, time.time(), survey.count, strays)
             first = f"{strays[0].path} {strays[0].problem}"
             said = {"slot": name, "build": build, "paths": survey.count, "first": first}
@@ -191,7 +204,7 @@ class Scrub:
             ended=time.time(),
             build=state.slots.get(hot, Slot()).build,
             files=files.get(hot, 0),
-            drift=tuple(drift for drift in state.inspection.drift if drift.slot in files),
+            drift=tuple(d for d in state.inspection.drift if (d.slot, d.build) in self._found),
         )
         self._memory.keep(inspection=done)
         self._tell()

@@ -22,6 +22,16 @@ LOOK = 4096
 """What looking at one name costs, in bytes read: about a block of the disk."""
 _SHOWN = 300
 _REMEMBERED = 10_000
+_TROUBLES = {
+    errno.ENOENT: Problem.MISSING,
+    errno.ENOTDIR: Problem.KIND,
+    errno.ELOOP: Problem.KIND,
+    errno.EINVAL: Problem.KIND,
+    errno.EIO: Problem.UNREADABLE,
+    errno.EUCLEAN: Problem.UNREADABLE,
+    errno.EBADMSG: Problem.UNREADABLE,
+    errno.EACCES: Problem.UNREADABLE,
+}
 
 Inode = tuple[int, int]
 
@@ -151,11 +161,13 @@ def look(digest: str, kind: Kind, found: os.stat_result) -> Problem | None:
 
 
 def trouble(error: OSError) -> Problem:
-    """What it means that a path could not be opened or read."""
-    if error.errno == errno.ENOENT:
-        return Problem.MISSING
-    is_another = error.errno in {errno.ENOTDIR, errno.ELOOP, errno.EINVAL}
-    return Problem.KIND if is_another else Problem.UNREADABLE
+    """What it means that a path could not be opened or read.
+
+    Raises the error when it says nothing of the path, such as that too many files are open.
+    """
+    if error.errno not in _TROUBLES:
+        raise error
+    return _TROUBLES[error.errno]
 
 
 def shown(path: str) -> str:

@@ -203,7 +203,8 @@ class Worker:
             heap.give_back()
             self._untidy = False
         lost = self._slots.lost()
-        if lost is not None and not self._has_failed(lost):
+        is_held = decided.held and run is None
+        if lost is not None and not is_held and not self._has_failed(lost):
             self._answer(Activity.FETCHING, f"{lost[:12]} has changed on the disk and is made anew")
             self._prepare(lost, self._make_way)
             return self._did()

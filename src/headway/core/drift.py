@@ -34,6 +34,8 @@ def news(before: Report | None, after: Report) -> tuple[str, ...]:
     """What a report tells of drift that the one before did not: each tree once, and its end."""
     told = _by_tree(before.inspection.drift if before and before.inspection else ())
     now = _by_tree(after.inspection.drift if after.inspection else ())
+    if not told and not now:
+        return ()
     still = _by_tree(present(after))
     appeared = [drift for key, drift in now.items() if key not in told]
     gone = [

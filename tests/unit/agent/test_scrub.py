@@ -1,8 +1,10 @@
 """Whatever changes in a tree is found and named, once; and nothing is where nothing changed."""
 
 import contextlib
+import errno
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
@@ -18,6 +20,7 @@ from headway.agent.slots import Slots
 from headway.agent.state import Memory
 from headway.agent.survey import shown
 from headway.agent.switch import switch
+from headway.errors import StorageFailed
 from headway.model.build import Kind
 from headway.model.report import Inspection, Problem
 from tests.unit.agent.agent_shelf import Shelf, Tree, digest, files, manifest, snapshot, trees
@@ -35,11 +38,15 @@ class Bench:
         self.shelf = Shelf()
         self.memory = Memory(app)
         self.slots = Slots(app, self.memory)
+        self.told: list[Inspection] = []
         self.scrub = self.scrubbing(Scrubbing())
         self.asked = 0
 
     def scrubbing(self, settings: Scrubbing) -> Scrub:
-        return Scrub(settings, app="web", memory=self.memory, slots=self.slots, tell=quiet)
+        def tell() -> None:
+            self.told.append(self.memory.state.inspection)
+
+        return Scrub(settings, app="web", memory=self.memory, slots=self.slots, tell=tell)
 
     def prepare(self, tree: Tree, hook: Callable[[Path], None] | None = None) -> str:
         build = self.shelf.add(tree)
@@ -222,13 +229,20 @@ def test_what_a_hook_made_is_its_own_and_what_it_left_is_checked(bench: Bench) -
     assert bench.found() == {"f": Problem.CONTENT}
 
 
-def test_a_damaged_listing_is_named_by_its_directory(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [lambda p: p.write_bytes(p.read_bytes()[:-1]), Path.unlink, _into_directory],
+    ids=["torn", "gone", "unreadable"],
+)
+def test_a_damaged_listing_is_named_by_its_directory(
+    bench: Bench, damage: Callable[[Path], None]
+) -> None:
     slot = bench.prepare({"d": (Kind.DIRECTORY, ""), "d/f": (Kind.FILE, "one")})
     bench.serve(slot)
     entry = bench.slots.manifest(next(iter(bench.shelf.builds))).find("d")
     assert entry is not None
     place = bench.slots.app / "listings" / entry.digest[:2] / entry.digest
-    place.write_bytes(place.read_bytes()[:-1])
+    damage(place)
     assert bench.found() == {"d": Problem.LISTING}
 
 
@@ -305,8 +319,8 @@ def test_it_gives_way_after_every_piece_and_goes_on_where_it_stopped(bench: Benc
 def test_it_keeps_to_its_rate_and_rests_in_between(bench: Bench) -> None:
     bench.serve(bench.prepare(files(big="x" * 4_000_000)))
     now = 1000.0
-    scrub = bench.scrubbing(Scrubbing(megabytes_per_second=1.0, every=0.001))
     with mock.patch("time.monotonic", lambda: now):
+        scrub = bench.scrubbing(Scrubbing(megabytes_per_second=1.0, every=0.001))
         began = now = now + 3600
         while not bench.memory.state.inspection.ended:
             now += scrub.advance(0, quiet)
@@ -314,6 +328,23 @@ def test_it_keeps_to_its_rate_and_rests_in_between(bench: Bench) -> None:
     off = bench.scrubbing(Scrubbing(megabytes_per_second=0.0))
     assert off.advance(0, quiet) >= 60, "never by itself"
     assert bench.verify().files == 1, "but when asked to"
+
+
+@pytest.mark.parametrize(("ended", "least", "most"), [(-48, -1e9, 0), (-6, 17, 18), (900, 24, 24)])
+def test_the_next_pass_counts_from_the_last_whatever_the_clock_says(
+    bench: Bench, ended: float, least: float, most: float
+) -> None:
+    last = Inspection(ended=time.time() + ended * 3600)
+    bench.memory.keep(inspection=last)
+    with mock.patch("time.monotonic", lambda: now):
+        now = 5000.0
+        scrub = bench.scrubbing(Scrubbing())
+        begun = scrub.advance(0, quiet) == 0
+        assert begun == (most == 0)
+        if not begun:
+            assert least - 0.1 <= scrub.advance(0, quiet) / 3600 <= most
+            now += 24 * 3600
+            assert scrub.advance(0, quiet) == 0, "it does not wait for ever"
 
 
 def test_the_page_cache_stays_as_it_was(tmp_path: Path) -> None:
@@ -340,3 +371,97 @@ def test_the_page_cache_stays_as_it_was(tmp_path: Path) -> None:
         with durable.opened(tmp_path) as directory:
             assert sum(unnoticed.digest("big", directory)) == 4 * length
         assert absent() == before
+
+
+def test_what_is_mended_while_a_pass_goes_on_is_still_told_of(bench: Bench) -> None:
+    good, other = files(f="good"), files(f="other")
+    for tree in (good, other):
+        bench.prepare(tree)
+    bench.serve("2")
+    (bench.slots.path("1") / "junk").touch()
+    mended = False
+    while not bench.memory.state.inspection.asked:
+        with contextlib.suppress(News):
+            bench.scrub.advance(1, lambda: (_ for _ in ()).throw(News))
+        if bench.memory.state.inspection.drift and not mended:
+            bench.slots.tidy({manifest(good).build}, quiet)
+            assert bench.slots.lost() == manifest(good).build
+            bench.prepare(good)
+            mended = True
+    (drift,) = bench.memory.state.inspection.drift
+    assert (drift.slot, drift.mended) == ("1", True)
+    bench.asked = 1
+    assert bench.verify().drift == ()
+
+
+def test_what_was_set_aside_makes_no_later_deploy_dear(bench: Bench) -> None:
+    bench.serve(bench.prepare(files(f="one")))
+    _write(bench.slots.path("1") / "f", b"evil")
+    bench.verify()
+    slot = bench.prepare(files(f="one", g="two"))
+    assert len(bench.verify().drift) == 1, "the hot tree still has it"
+    assert bench.memory.state.slots[slot].exact
+
+
+def test_trouble_of_the_agents_own_is_no_damage(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.serve(bench.prepare(files(f="one")))
+    real = os.open
+
+    def failing(number: int) -> Callable[..., int]:
+        def opened(name: object, *rest: int, **more: int) -> int:
+            if str(name).startswith(digest("one")):
+                raise OSError(number, os.strerror(number))
+            return real(name, *rest, **more)  # type: ignore[call-overload, no-any-return]
+
+        return opened
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", failing(errno.EMFILE))
+        with pytest.raises(StorageFailed, match="Too many open files"):
+            bench.verify()
+    assert bench.found() == {}
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", failing(errno.EIO))
+        assert bench.found() == {"f": Problem.UNREADABLE}
+
+
+def interrupted(bench: Bench, at: int, do: Callable[[], object]) -> bool:
+    """One pass, in which something happens after the piece with this number; if it came to that."""
+    pieces = 0
+    while not bench.memory.state.inspection.asked:
+        with contextlib.suppress(News):
+            bench.scrub.advance(1, lambda: (_ for _ in ()).throw(News))
+        pieces += 1
+        if pieces == at:
+            do()
+    return pieces >= at
+
+
+def test_a_slot_that_is_made_anew_under_the_survey_has_not_drifted() -> None:
+    reached, at = True, 0
+    while reached:
+        at += 1
+        with a_bench() as bench:
+            for text in ("1", "2", "3"):
+                bench.prepare(files(a="same", f=text))
+            bench.serve("3")
+            reached = interrupted(bench, at, lambda b=bench: b.prepare(files(g="4", h="5")))  # type: ignore[misc]
+            assert {told.drift for told in bench.told} == {()}, "not even for a moment"
+    assert at > 10
+
+
+def test_a_mode_that_changes_while_a_pass_goes_on_is_not_linked_on() -> None:
+    reached, at, found = True, 0, 0
+    while reached:
+        at += 1
+        with a_bench() as bench:
+            bench.serve(bench.prepare(files(f="one", g="two")))
+            place = bench.slots.path("1") / "f"
+            reached = interrupted(bench, at, lambda p=place: p.chmod(0o666))  # type: ignore[misc]
+            if bench.memory.state.inspection.drift:
+                found += 1
+                slot = bench.prepare(files(f="one", g="three"))
+                assert snapshot(bench.slots.path(slot)) == files(f="one", g="three")
+    assert 0 < found < at

@@ -556,3 +556,21 @@ def test_the_way_back_is_made_anew_and_the_hot_tree_left_alone(site: Site) -> No
     worker.offer(*sealed_signal(site.better, epoch=4, base=site.good))
     until(lambda: idle_with(worker, site.better))
     assert (site.current / "f").read_text() == "better"
+
+
+def test_a_held_node_makes_nothing_anew_before_it_is_let_go(site: Site) -> None:
+    worker = on_the_good_build(site)
+    worker.offer(*sealed_signal(site.better, epoch=2, base=site.good))
+    until(lambda: idle_with(worker, site.better, prepared=site.good))
+    cold = next(p for p in (site.current.parent / "slots").glob("*/f") if p.read_text() == "good")
+    hurt(cold)
+    site.shelf.fetched.clear()
+    worker.offer(*sealed_record(serial=2, verify=2, hold=NodeHold("alice", "disk swap")))
+    until(lambda: (report := seen(worker)).inspection and report.inspection.asked == 2)
+    until(lambda: not worker._untidy)
+    worker.offer(*sealed_record(serial=3, verify=3, hold=NodeHold("alice", "disk swap")))
+    until(lambda: (report := seen(worker)).inspection and report.inspection.asked == 3)
+    assert (seen(worker).prepared, site.shelf.fetched) == (None, [])
+    worker.offer(*sealed_record(serial=4, verify=3))
+    worker.offer(*sealed_signal(site.better, epoch=3, base=site.good))
+    until(lambda: idle_with(worker, site.better))
