@@ -22,9 +22,8 @@ class _Query(Watcher):
 
     def ask(self) -> None:
         self._rest = b""
-        self.transport.write(
-            f"GET /v1/kv/{PATH}?index={self.index}&wait=60s HTTP/1.1\r\nHost: consul\r\n\r\n".encode()
-        )
+        path = f"/v1/kv/{PATH}?index={self.index}&wait=60s"
+        self.transport.write(f"GET {path} HTTP/1.1\r\nHost: consul\r\n\r\n".encode())
 
     def data_received(self, data: bytes) -> None:
         self._rest += data

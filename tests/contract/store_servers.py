@@ -15,7 +15,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 ZOOKEEPER_JARS = tuple(
     f"/usr/share/java/{name}.jar" for name in ("zookeeper", "netty-codec", "netty-tcnative")
@@ -84,12 +86,13 @@ class Cluster:
 
     def leader(self) -> Server:
         """The server that leads, once there is one."""
-        return until(lambda: next(filter(_LEADS[self.kind], self._running()), None))
+        leader = until(lambda: next(filter(_LEADS[self.kind], self._running()), None))
+        return cast("Server", leader)
 
     def ready(self) -> None:
         """Return when every server answers and one leads."""
         for server in self.servers:
-            until(lambda server=server: _READY[self.kind](server), server)
+            until(partial(_READY[self.kind], server), server)
 
     def stop(self) -> None:
         for server in self.servers:
