@@ -28,6 +28,8 @@ _KEPT_EVERY = 256 * 1024 * 1024
 
 _FEW = 1000
 """So many contents may wait for their names until the deploy is over."""
+_MANY = 10_000
+"""So many get them while others are still being fetched."""
 
 Save = Callable[[str, int, Iterator[bytes]], None]
 Fetch = Callable[[Mapping[str, int], Save], None]
@@ -112,7 +114,7 @@ class Slots:
             proceed()
             self.content.add(digest, chunks)
             arrived += size
-            if arrived >= _KEPT_EVERY:
+            if arrived >= _KEPT_EVERY or self.content.waiting >= _MANY:
                 self.content.commit()
                 arrived = 0
 
