@@ -24,7 +24,7 @@ from pathlib import Path
 import uvloop
 from msgspec import Struct
 
-from benchmarks.picture import plot
+from benchmarks.plot import Line, draw
 from benchmarks.stage import APP, NEW, OLD, Stage, make_room
 from headway.client.api import Client
 from headway.model.rollout import Phase
@@ -37,6 +37,12 @@ REPORT_ROUNDS = 5
 POLL_SECONDS = 0.01
 SPARE_FILES = 200
 PATIENCE = 120.0
+PLOTTED = {
+    "step_heard": "every agent has heard",
+    "step_attested": "every report is durable",
+    "step_seconds": "the step is green",
+    "revert_seconds": "a revert is green",
+}
 
 
 class Times(Struct):
@@ -196,7 +202,11 @@ def main() -> None:
     whole = by_size[size] = run(size, everything=True)
     slow = {agents: run(agents, arguments.restart) for agents in (size // 10, size)}
     if arguments.plot:
-        arguments.plot.write_text(plot(by_size))
+        lines = [
+            Line(name, [(size, times[key]) for size, times in sorted(by_size.items())])
+            for key, name in PLOTTED.items()
+        ]
+        draw(arguments.plot, "agents", "seconds from the press on a button", lines)
 
     def growth(times: dict[int, dict[str, float]]) -> float:
         return times[size]["step_seconds"] / times[size // 10]["step_seconds"]

@@ -21,9 +21,9 @@ from benchmarks.guard import measure
 from benchmarks.guard.cases import FAULTS, HARMLESS, Case, big_errors
 from benchmarks.guard.measure import GUARD, NEVER, PEERS, Faults, Judged, faults, wilson
 from benchmarks.guard.peers import Thresholds
-from benchmarks.guard.plot import draw
 from benchmarks.guard.shapes import Half, home
 from benchmarks.guard.traffic import Batch
+from benchmarks.plot import Mark, scatter
 
 RATES = (100.0, 1000.0, 10_000.0)
 """Requests per second of the site."""
@@ -173,8 +173,9 @@ class Report:
         for name in (GUARD, *PEERS):
             hits, trials = stopped(healthy, name), len(healthy.cases)
             big = self.big(name)
-            points[name] = (hits / trials, wilson(hits, trials), big.recall, big.interval)
-        draw(points, path)
+            points[name] = Mark(hits / trials, wilson(hits, trials), big.recall, big.interval)
+        x = "healthy rollouts reverted (10 metrics)"
+        scatter(path, x, "errors of at least twice found", points)
 
     def tables(self) -> str:
         """The figures by fault, size and traffic, as Markdown."""
