@@ -152,7 +152,7 @@ class Laws:
         for effect in decision.effects:
             if isinstance(effect, WriteSignal) and effect.signal.epoch <= before.epoch:
                 raise Broken("epochs", f"epoch {before.epoch} is followed by {effect.signal.epoch}")
-        self._within_the_step(after)
+        self._within_the_step(before, after)
         if before.phase is Phase.PAUSED and isinstance(event, Observed):
             if after.phase is not Phase.PAUSED or after.fractions != before.fractions:
                 raise Broken("pause", f"{before.id} went on by itself while it was paused")
@@ -175,12 +175,15 @@ class Laws:
         if msgspec.convert(told, Rollout) != state:
             raise Broken("journal", f"folding the journal of {state.id} does not give its row")
 
-    def _within_the_step(self, state: Rollout) -> None:
-        if state.phase not in LIVE:
+    @staticmethod
+    def _within_the_step(before: Rollout, after: Rollout) -> None:
+        if after.phase not in LIVE:
             return
-        for tier, fraction in state.fractions.items():
-            steps = state.plan[: state.step + 1]
-            allowed = max((step.share for step in steps if step.tier == tier), default=0.0)
+        back = after.phase is Phase.REVERTING
+        steps = after.plan[: after.step + 1]
+        for tier, fraction in after.fractions.items():
+            reached = max((step.share for step in steps if step.tier == tier), default=0.0)
+            allowed = before.fractions.get(tier, 0.0) if back else reached
             if fraction > allowed:
                 raise Broken("fraction", f"{tier} is at {fraction:.3g}, {allowed:.3g} is allowed")
 

@@ -1,5 +1,6 @@
 """The virtual network and the virtual signal store."""
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -69,9 +70,10 @@ class Entry(NamedTuple):
 
 
 class Store:
-    """Compare-and-set on keys, with the errors of the port."""
+    """Compare-and-set on keys, with the errors of the port; ``written`` is told of each write."""
 
-    def __init__(self) -> None:
+    def __init__(self, written: Callable[[Value], None]) -> None:
+        self._written = written
         self._entries: dict[str, Entry] = {}
         self._revision = 0
         self.fault: Fault | None = None
@@ -98,6 +100,7 @@ class Store:
             raise Conflict(f"{key} has moved on")
         self._revision += 1
         self._entries[key] = Entry(value, self._revision)
+        self._written(value)
         if fault is Fault.LOST_AFTER:
             raise Indeterminate("no answer came")
         return self._revision

@@ -62,7 +62,7 @@ class Press(Struct, frozen=True):
 
 
 class Plane:
-    """One control plane on its database. ``published`` is told what it has put into the store."""
+    """One control plane on its database; ``judge`` is its guard."""
 
     def __init__(
         self,
@@ -72,7 +72,6 @@ class Plane:
         clock: Clock,
         laws: Laws,
         judge: Judge,
-        published: Callable[[Value], None],
     ) -> None:
         self.database = database
         self.frozen = False
@@ -82,7 +81,6 @@ class Plane:
         self._clock = clock
         self._laws = laws
         self._judge = judge
-        self._published = published
         self.restart()
 
     # What happens to it.
@@ -144,6 +142,7 @@ class Plane:
 
     def _carry_on(self) -> Work:
         """After a restart: whoever finds that the store has moved on, pauses."""
+        self._adopt_records()
         state = self.database.latest
         if state is None or state.phase not in LIVE:
             return
@@ -242,6 +241,15 @@ class Plane:
         yield
         yield from self._raise_to(record_key(node), record, _serial)
 
+    def _adopt_records(self) -> None:
+        """What the store knows of nodes beyond the database counts."""
+        for node, known in tuple(self.database.records.items()):
+            entry = self._store.get(record_key(node))
+            if entry is not None and entry.value.serial > known.serial:
+                self.database.records[node] = entry.value
+                self._fleet.place(entry.value)
+                self._laws.holds(entry.value)
+
     def publish_records(self) -> Work:
         """Bring every node's record into the store."""
         for record in self.database.records.values():
@@ -302,19 +310,12 @@ class Plane:
             if (there := number_of(entry)) >= number:
                 return there
             try:
-                self._put(key, value, entry)
+                self._store.put(key, value, entry.revision if entry else None)
             except (Conflict, Indeterminate) as error:
                 self._laws.note(error.code)
                 continue
             return number
         raise Unavailable(f"{key} changes faster than it can be written")
-
-    def _put(self, key: str, value: Value, entry: Entry | None) -> None:
-        try:
-            self._store.put(key, value, entry.revision if entry else None)
-        finally:
-            if self._store.glimpse(key) is value:
-                self._published(value)
 
     def _read_signal(self) -> Signal | None:
         entry = self._store.get(signal_key(APP))

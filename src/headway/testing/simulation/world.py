@@ -64,7 +64,7 @@ class World:
         self.clock = Clock()
         self.laws = Laws(self.clock, shape.SILENT_AFTER)
         self.network = Network()
-        self.store = Store()
+        self.store = Store(self._published)
         self.steps = 0
         self._bad: dict[str, tuple[BuildId, str]] = {}
         self._verdict = _verdict(Outcome.PASS, Action.REVERT)
@@ -229,9 +229,7 @@ class World:
         def judge() -> tuple[Verdict, ...]:
             return (self._verdict,)
 
-        return Plane(
-            self._app, database, self.store, self.clock, self.laws, judge, self._published
-        )
+        return Plane(self._app, database, self.store, self.clock, self.laws, judge)
 
     def _published(self, value: Value) -> None:
         """Every watch is told of a new value."""
@@ -262,9 +260,7 @@ class World:
         database = self.planes[0].database
         state = shape.founded(self._app, list(database.records.values()), build, self.clock.now)
         self.laws.recorded(database, state, database.record(None, Decision(state)))
-        signal = signal_of(state)
-        self.store.put(signal_key(APP), signal, None)
-        self._published(signal)
+        self.store.put(signal_key(APP), signal_of(state), None)
 
     # How it ends.
 
@@ -277,6 +273,9 @@ class World:
         plane = self.planes[0]
         plane.frozen, plane.smoke_passes = False, True
         plane.presses.clear()
+        if self.laws.contested:
+            plane.restart()
+            self._round()
         for record in plane.database.records.values():
             if record.hold is not None:
                 plane.presses.append(Press("node-hold", record.node))
