@@ -351,7 +351,9 @@ def _retry(state: Rollout, event: Retry, now: float) -> Decision:
     if goes_on or state.phase in (Phase.SOAKING, Phase.WAITING):
         changes = {"phase": Phase.ROLLING, "since": now, "objections": (), "resume_to": None}
     elif state.phase is Phase.PAUSED:
-        why += f"; still {words.in_phase(state.phase, state.why)}"
+        # Whoever asks twice need not read twice what the rollout still stands for.
+        reason = state.why.rpartition("; still ")[2]
+        why += f"; still {words.in_phase(state.phase, reason)}"
     ahead = {step.tier: 1.0 for step in state.plan[state.step :]}
     in_turn = ahead | {state.plan[state.step].tier: 0.0}
     again = structs.replace(

@@ -414,6 +414,8 @@ def test_a_pause_is_not_said_twice() -> None:
     asked = "bob asks the failed nodes to try again; still paused by alice: lunch"
     assert story.why == asked
     story.refuses(Advance("bob", FleetView()), f"the rollout is paused: {asked}; resume it first")
+    story.send(Retry("bob"))
+    assert story.why == asked
 
 
 def test_one_node_is_one_node() -> None:
