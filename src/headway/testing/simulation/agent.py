@@ -111,6 +111,11 @@ class Agent:
         """Whether it knows of a hold."""
         return self.record is not None and self.record.hold is not None
 
+    def has_failed(self, build: BuildId | None) -> bool:
+        """Whether the build has failed here since failed nodes were last asked to try again."""
+        failed = self.state.failed
+        return failed is not None and failed.build == build and failed.attempt >= self._attempt()
+
     @property
     def hot(self) -> str | None:
         """The slot that ``current`` leads to."""
@@ -148,7 +153,7 @@ class Agent:
         run, ahead = decided.run, decided.prepare
         if signal is not None:
             self._laws.acts(self.node, signal.epoch)
-        if run is not None and run != self.running and not self._has_failed(run):
+        if run is not None and run != self.running and not self.has_failed(run):
             slot = self._holding(run)
             if slot is None:
                 self._answer(Activity.FETCHING)
@@ -156,7 +161,7 @@ class Agent:
             else:
                 self._answer(Activity.DRAINING)
                 yield from self._activate(run, slot)
-        elif ahead is not None and not self._holding(ahead) and not self._has_failed(ahead):
+        elif ahead is not None and not self._holding(ahead) and not self.has_failed(ahead):
             self._answer(Activity.FETCHING)
             yield from self._prepare(ahead)
         else:
@@ -272,10 +277,6 @@ class Agent:
     def _is_wanted(self, build: BuildId) -> bool:
         decided = goal(self.signal, self.record, self.state.failed, self._clock.now, APP)
         return build in (decided.run, decided.prepare)
-
-    def _has_failed(self, build: BuildId) -> bool:
-        failed = self.state.failed
-        return failed is not None and failed.build == build and failed.attempt >= self._attempt()
 
     def _attempt(self) -> int:
         return self.signal.attempt if self.signal else 0

@@ -87,9 +87,10 @@ class Plane:
 
     def restart(self) -> None:
         """A new process: it knows what the database holds."""
-        self.presses: deque[Press] = deque(maxlen=16)
+        self.presses: deque[Press] = deque(maxlen=32)
         self._fleet = Fleet()
         self._unsaved: dict[str, tuple[Report, float]] = {}
+        self._unsent = set(self.database.records)
         self._began = self._clock.now
         self._passed = 0
         for record in self.database.records.values():
@@ -130,6 +131,8 @@ class Plane:
             self._unsaved.clear()
             if self.presses:
                 yield from self._guarded(self._serve(self.presses.popleft()))
+            if self._unsent:
+                yield from self._guarded(self.catch_up())
             yield from self._guarded(self._run_effects())
             yield from self._follow()
 
@@ -238,8 +241,8 @@ class Plane:
         self.database.records[node] = record
         self._fleet.place(record)
         self._laws.holds(record)
+        self._unsent.add(node)
         yield
-        yield from self._raise_to(record_key(node), record, _serial)
 
     def _adopt_records(self) -> None:
         """What the store knows of nodes beyond the database counts."""
@@ -250,10 +253,11 @@ class Plane:
                 self._fleet.place(entry.value)
                 self._laws.holds(entry.value)
 
-    def publish_records(self) -> Work:
-        """Bring every node's record into the store."""
-        for record in self.database.records.values():
-            yield from self._raise_to(record_key(record.node), record, _serial)
+    def catch_up(self) -> Work:
+        """Bring into the store what the database knows of nodes beyond it."""
+        for node in sorted(self._unsent):
+            yield from self._raise_to(record_key(node), self.database.records[node], _serial)
+            self._unsent.discard(node)
 
     # How it does that.
 

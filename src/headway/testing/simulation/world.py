@@ -53,7 +53,10 @@ _WEIGHTS = {
 }
 """What happens how often, of 256 times."""
 
-_ACTIONS = ("advance", "pause", "resume", "resume", "revert", "abort", "retry", "hold", "node-hold")
+_ACTIONS = (
+    *("advance", "advance", "advance", "resume", "resume", "resume", "retry", "retry"),
+    *("pause", "revert", "abort", "hold", "node-hold", "node-hold"),
+)
 
 
 class World:
@@ -79,7 +82,7 @@ class World:
         self._agents.update((agent.node, agent) for agent in self.agents)
         database = Database(records={record.node: record for record in records})
         self.planes = [self._new_plane(database)]
-        for _ in self.planes[0].publish_records():
+        for _ in self.planes[0].catch_up():
             pass
         if self._base is not None:
             self._found(self._base)
@@ -180,10 +183,11 @@ class World:
 
     def _spoil(self, argument: int) -> None:
         """A build does not work on a node; or what was wrong there is put right."""
-        node = self._any(argument).node
-        if self._bad.pop(node, None) is None and argument & 1 << 12:
-            stage = ("verify", "verify", "drain", "prepare")[argument >> 13 & 3]
-            self._bad[node] = BUILDS[(argument >> 15) % len(BUILDS)], stage
+        node, dice = self._any(argument).node, argument >> 4
+        if self._bad.pop(node, None) is None and dice & 3:
+            stage = ("verify", "verify", "drain", "prepare")[dice >> 2 & 3]
+            latest = self.planes[-1].database.latest
+            self._bad[node] = latest.target if latest else BUILDS[dice % len(BUILDS)], stage
 
     def _store(self, argument: int) -> None:
         self.store.fault = tuple(Fault)[argument % 3]
@@ -195,32 +199,35 @@ class World:
         self._any(argument).lose_power(argument >> 8)
 
     def _fall(self, argument: int) -> None:
-        """A machine goes down for a while, or comes up again."""
-        agent = self._any(argument)
-        agent.alive = not agent.alive
-        if agent.alive:
+        """A machine goes down, or all come up again."""
+        down = [agent for agent in self.agents if not agent.alive]
+        if not down or argument >> 4 & 3 == 0:
+            self._any(argument).alive = False
+            return
+        for agent in down:
+            agent.alive = True
             agent.lose_power(argument >> 8)
 
     def _cut(self, argument: int) -> None:
         """A node is cut off, or all are connected again."""
-        if argument & 1 << 10:
-            self.network.cut.clear()
-        else:
+        if not self.network.cut or argument >> 4 & 3 == 0:
             self.network.cut.add(self._any(argument).node)
+        else:
+            self.network.cut.clear()
 
     def _disturb(self, argument: int) -> None:
         """A control plane dies, is frozen and replaced by a standby, wakes up, or is removed."""
-        match argument & 15:
-            case 0 | 1 | 2 | 3:
-                self.planes[argument % len(self.planes)].restart()
-            case 4 if len(self.planes) == 1:
+        match argument & 31:
+            case 0 | 1 | 2 | 3 | 4 | 5:
+                self.planes[-1].restart()
+            case 6 if len(self.planes) == 1:
                 self.planes[0].frozen = True
                 self.planes.append(self._new_plane(self.planes[0].database.copy()))
                 self.laws.contested = True
                 self.laws.note("forked")
-            case 5:
+            case 7 | 8 | 9 | 10:
                 self.planes[0].frozen = False
-            case 6 if len(self.planes) > 1:
+            case 11 if len(self.planes) > 1:
                 del self.planes[0]
 
     # How it is put together.
@@ -247,13 +254,15 @@ class World:
         return self.agents[argument % len(self.agents)]
 
     def _pressed(self, argument: int) -> Press:
-        what = argument >> 4
-        latest = self.planes[argument % len(self.planes)].database.latest
-        idle = latest is None or latest.phase not in LIVE
-        if what % (4 if idle else 24) == 0 or latest is None:
-            return Press("deploy", BUILDS[(what >> 5) % len(BUILDS)])
-        action = _ACTIONS[(what >> 5) % len(_ACTIONS)]
-        return Press(action, self._any(what >> 10).node if action == "node-hold" else "")
+        """What a person does: often what there is to do next, sometimes anything."""
+        database, dice = self.planes[argument % len(self.planes)].database, argument >> 4
+        latest = database.latest
+        if latest is None or (latest.phase not in LIVE and dice & 3) or dice & 31 == 0:
+            if database.holds and dice & 8:
+                return Press("hold")
+            return Press("deploy", BUILDS[(dice >> 5) % len(BUILDS)])
+        action = _ACTIONS[(dice >> 5) % len(_ACTIONS)]
+        return Press(action, self._any(dice >> 10).node if action == "node-hold" else "")
 
     def _found(self, build: BuildId) -> None:
         """Make a build the one that is live."""
@@ -275,6 +284,7 @@ class World:
         plane.presses.clear()
         if self.laws.contested:
             plane.restart()
+            plane.presses.append(Press("retry"))
             self._round()
         for record in plane.database.records.values():
             if record.hold is not None:
@@ -289,7 +299,7 @@ class World:
             if count % 4 == 0 and self._is_at_rest():
                 return
             if count % 32 == 16:
-                self._attend()
+                self._attend(patient=count % 64 == 16)
             self._round()
         latest = self.planes[0].database.latest
         why = f"{latest.phase}: {latest.why}" if latest else "nothing was deployed"
@@ -317,8 +327,8 @@ class World:
             self.planes[0].step()
         self.steps += 5 * len(self.agents) + 6
 
-    def _attend(self) -> None:
-        """A person does what there is to do next."""
+    def _attend(self, patient: bool) -> None:
+        """A person does what there is to do next: has failed nodes try again, or goes on."""
         plane = self.planes[0]
         plane.database.holds.clear()
         latest = plane.database.latest
@@ -326,8 +336,7 @@ class World:
             return
         match latest.phase:
             case Phase.PAUSED:
-                failed = any(key.startswith("nodes:") for key in latest.objections)
-                plane.presses.append(Press("retry" if failed else "resume"))
+                plane.presses.append(Press("retry" if patient else "resume"))
             case Phase.WAITING:
                 plane.presses.append(Press("advance"))
             case Phase.REVERTING:
@@ -347,7 +356,7 @@ class World:
         if agent.state.signal != signal or agent.state.record != record:
             return False
         decided = goal(agent.state.signal, record, agent.state.failed, self.clock.now, APP)
-        there = decided.run is None or decided.run == agent.running
+        there = decided.run in (None, agent.running) or agent.has_failed(decided.run)
         return there and agent.activity is Activity.IDLE and agent.state.activation is None
 
 
