@@ -354,6 +354,8 @@ def _retry(state: Rollout, event: Retry, now: float) -> Decision:
         # Whoever asks twice need not read twice what the rollout still stands for.
         reason = state.why.rpartition("; still ")[2]
         why += f"; still {words.in_phase(state.phase, reason)}"
+        # Their turn comes with the wave, also where the step was complete when it was paused.
+        changes = {"resume_to": Phase.ROLLING}
     ahead = {step.tier: 1.0 for step in state.plan[state.step :]}
     in_turn = ahead | {state.plan[state.step].tier: 0.0}
     again = structs.replace(
