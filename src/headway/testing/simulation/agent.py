@@ -79,7 +79,7 @@ class Agent:
             if self._is_newer(heard):
                 self.signal = heard
         elif self.record is None or heard.serial > self.record.serial:  # type: ignore[union-attr]
-            self.record = heard  # type: ignore[assignment]
+            self.record = heard
 
     def report(self) -> Report:
         """What it says of itself now."""

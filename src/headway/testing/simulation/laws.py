@@ -86,6 +86,8 @@ class Laws:
             raise Broken("asked", f"{record.node} moves to {build[:4]}, which nobody asked for")
         if current is None or self.contested or record.node in self._exempt:
             return
+        if current.base is None:
+            return  # Before the first build nothing serves that a transition could take away.
         forward = signal.rollout == current.id and build == current.target
         if not forward or current.turned != self._began:
             return
@@ -146,16 +148,18 @@ class Laws:
         if not decision.why:
             raise Broken("why", f"{type(event).__name__} in {before.phase} led on without a word")
         if after.phase not in core.TABLE[before.phase][type(event)]:
-            raise Broken("table", f"{type(event).__name__} led from {before.phase} to {after.phase}")
+            raise Broken(
+                "table", f"{type(event).__name__} led from {before.phase} to {after.phase}"
+            )
         if after.phase is not before.phase:
             self.note(f"{before.phase} → {after.phase}")
         for effect in decision.effects:
             if isinstance(effect, WriteSignal) and effect.signal.epoch <= before.epoch:
                 raise Broken("epochs", f"epoch {before.epoch} is followed by {effect.signal.epoch}")
         self._within_the_step(before, after)
-        if before.phase is Phase.PAUSED and isinstance(event, Observed):
-            if after.phase is not Phase.PAUSED or after.fractions != before.fractions:
-                raise Broken("pause", f"{before.id} went on by itself while it was paused")
+        moved = after.phase is not before.phase or after.fractions != before.fractions
+        if before.phase is Phase.PAUSED and isinstance(event, Observed) and moved:
+            raise Broken("pause", f"{before.id} went on by itself while it was paused")
         if isinstance(event, Observed) and _leaves(before, after):
             self._has_data(before, event)
         if not self.contested:

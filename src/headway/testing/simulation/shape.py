@@ -7,7 +7,7 @@ from msgspec import structs
 from headway.core import positions
 from headway.core import rollout as core
 from headway.core.signalling import everywhere
-from headway.model.names import BuildId
+from headway.model.names import Amount, BuildId
 from headway.model.plan import Action, AppConfig, Checks, Gate, Metric, Step
 from headway.model.rollout import FleetView, NodeState, NodeView, Phase, Rollout
 from headway.model.signal import NodeRecord, Seat
@@ -30,9 +30,9 @@ def fleet(dice: random.Random) -> list[NodeRecord]:
 
 def app(dice: random.Random) -> AppConfig:
     """An app with a plan of four steps over those tiers."""
-    concurrency = dice.choice([1, 2, "25%", "50%", "100%"])
-    zone_concurrency = dice.choice([1, "50%", "100%", "100%"])
-    max_failed = dice.choice([0, 1, "30%"])
+    concurrency = _amount(dice, 1, 2, "25%", "50%", "100%")
+    zone_concurrency = _amount(dice, 1, "50%", "100%", "100%")
+    max_failed = _amount(dice, 0, 1, "30%")
 
     def step(tier: str, share: float = 1.0, smoke: bool = False) -> Step:
         return Step(
@@ -60,7 +60,7 @@ def app(dice: random.Random) -> AppConfig:
         APP,
         plans={"default": plan},
         metrics=(Metric("errors", "errors", action=Action.REVERT),),
-        revert_concurrency=dice.choice([1, "50%", "100%", "100%"]),
+        revert_concurrency=_amount(dice, 1, "50%", "100%", "100%"),
         silent_after=SILENT_AFTER,
     )
 
@@ -87,3 +87,7 @@ def founded(app: AppConfig, records: list[NodeRecord], build: BuildId, now: floa
     ).state
     done = everywhere(started)
     return structs.replace(started, phase=Phase.SUCCEEDED, fractions=done, ended_at=now)
+
+
+def _amount(dice: random.Random, *amounts: Amount) -> Amount:
+    return dice.choice(amounts)
