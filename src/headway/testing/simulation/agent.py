@@ -57,8 +57,7 @@ class Agent:
         """A new process: it knows what its disk holds, and nothing else."""
         self._boot += 1
         self._seq = 0
-        self.disk.sync()
-        self.state: State = self.disk.read("state")
+        self.state = self._remember()
         self.signal, self.record = self.state.signal, self.state.record
         self.activity, self._epoch = Activity.IDLE, 0
         self._life = self._live()
@@ -168,6 +167,12 @@ class Agent:
             self._answer(Activity.IDLE)
             yield
 
+    def _remember(self) -> State:
+        """What the disk holds; made durable first, for an agent before may not have come to it."""
+        self.disk.sync()
+        state: State = self.disk.read("state")
+        return state
+
     def _learn(self) -> Steps:
         """Make what was heard durable, before anything follows from it."""
         if self.signal is not self.state.signal or self.record is not self.state.record:
@@ -187,6 +192,7 @@ class Agent:
         if self._fails(self.node, build, "prepare"):
             if self.state.signal is not None and build == self.state.signal.target:
                 yield from self._keep(failed=Failure(build, attempt))
+                self._laws.fails(self.node, build, attempt)
             return
         self.disk.sync("slots")
         age = 1 + max((known.age for known in self.state.slots.values()), default=0)
@@ -202,6 +208,7 @@ class Agent:
         yield from self._keep(activation=activation)
         if self._fails(self.node, build, "drain"):
             yield from self._keep(activation=None, failed=Failure(build, activation.attempt))
+            self._laws.fails(self.node, build, activation.attempt)
             self._laws.arrives(self.node)
             return
         self.activity = Activity.SWITCHING
@@ -219,10 +226,12 @@ class Agent:
             failed = Failure(build, activation.attempt)
             if activation.back is None:
                 yield from self._keep(activation=None, failed=failed)
+                self._laws.fails(self.node, build, failed.attempt)
                 self._laws.arrives(self.node)
                 return
             returning = structs.replace(activation, returning=True)
             yield from self._keep(activation=returning, failed=failed)
+            self._laws.fails(self.node, build, failed.attempt)
             yield from self._return(activation.back)
             return
         state = self.state

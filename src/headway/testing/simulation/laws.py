@@ -58,6 +58,7 @@ class Laws:
         self._began = 0
         self._held: set[str] = set()
         self._exempt: set[str] = set()
+        self._failed: dict[str, tuple[BuildId, int]] = {}
         self._going: dict[str, tuple[str, str]] = {}
 
     def note(self, what: str) -> None:
@@ -84,6 +85,9 @@ class Laws:
         current, seat = self._rollout, record.seats[APP]
         if build not in (signal.base, signal.target, signal.layer and signal.layer.build):
             raise Broken("asked", f"{record.node} moves to {build[:4]}, which nobody asked for")
+        failed, attempt = self._failed.get(record.node, ("", 0))
+        if build == failed and signal.attempt <= attempt:
+            raise Broken("retry", f"{record.node} tries {build[:4]} again, and nobody asked it to")
         if current is None or self.contested or record.node in self._exempt:
             return
         if current.base is None:
@@ -111,6 +115,10 @@ class Laws:
                 "concurrency",
                 f"{', '.join(sorted(going))} of {where} are in transition, {allowed} may be",
             )
+
+    def fails(self, node: str, build: BuildId, attempt: int) -> None:
+        """A build has failed on a node."""
+        self._failed[node] = build, attempt
 
     def arrives(self, node: str) -> None:
         """A node is in no transition any more."""

@@ -9,6 +9,8 @@ from msgspec import Struct
 from headway.testing.simulation.laws import Broken
 from headway.testing.simulation.world import CHOICE_BITS, World
 
+_RUN = 8
+
 EPISODE = 4000
 """After so many choices a world comes to rest, and another one begins."""
 
@@ -64,24 +66,36 @@ def replay(schedule: Schedule) -> Broken | None:
 
 
 def shrink(failure: Failure) -> Failure:
-    """The shortest schedule that was found to break the same law: no choice can be left out."""
-    choices = list(failure.schedule.choices)
-    shape, sentence = failure.schedule.shape, failure.sentence
-    size = len(choices)
-    while size:
-        start, shorter = 0, False
-        while start < len(choices):
-            tried = [*choices[:start], *choices[start + size :]]
-            world = World(shape)
-            broken = _live_through(world, tried)
-            if broken is not None and broken.law == failure.law:
-                choices, sentence, shorter = tried[: world.steps], broken.sentence, True
-            else:
-                start += size
-        if not shorter or size > 1:
-            size //= 2
-    schedule = Schedule(shape, tuple(choices))
-    return Failure(schedule, failure.law, sentence, len(choices))
+    """The shortest schedule that was found to break the same law.
+
+    No run of up to eight choices can be left out of it.
+    """
+    shortest, size = failure, len(failure.schedule.choices)
+    while size > _RUN:
+        shortest = _without(shortest, size)
+        size //= 2
+    while True:
+        before = len(shortest.schedule.choices)
+        for size in range(_RUN, 0, -1):
+            shortest = _without(shortest, size)
+        if len(shortest.schedule.choices) == before:
+            return shortest
+
+
+def _without(failure: Failure, size: int) -> Failure:
+    """The failure without those of its choices that can be left out, ``size`` at a time."""
+    start = 0
+    while start < len(failure.schedule.choices):
+        choices, shape = failure.schedule.choices, failure.schedule.shape
+        tried = choices[:start] + choices[start + size :]
+        world = World(shape)
+        broken = _live_through(world, tried)
+        if broken is None or broken.law != failure.law:
+            start += max(1, size // 2)
+            continue
+        left = tried[: world.steps]
+        failure = Failure(Schedule(shape, left), broken.law, broken.sentence, len(left))
+    return failure
 
 
 def tell(schedule: Schedule) -> list[str]:

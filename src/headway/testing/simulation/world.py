@@ -29,7 +29,7 @@ CHOICE_BITS = 30
 CALM_ROUNDS = 600
 """So many rounds, of half a second each, a fleet without faults is given to come to rest."""
 
-BUILDS: tuple[BuildId, ...] = tuple(sha256(name.encode()).hexdigest() for name in "abcdef")
+BUILDS: tuple[BuildId, ...] = tuple(sha256(name.encode()).hexdigest() for name in "abcd")
 
 _WEIGHTS = {
     "agent": 104,
