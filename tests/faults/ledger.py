@@ -26,11 +26,12 @@ class _Run(msgspec.Struct):
 
 
 class Ledger:
-    """A run's record in ``path``; without one, a run is made in one go."""
+    """A run's record in ``path``; without one, a run is made in one go. It counts ``thing``."""
 
-    def __init__(self, path: Path | None, each: int, kinds: int) -> None:
+    def __init__(self, path: Path | None, each: int, kinds: int, thing: str = "cuts") -> None:
         self._path = path
         self._each = each
+        self._thing = thing
         known = (
             msgspec.json.decode(path.read_bytes(), type=_Run) if path and path.exists() else None
         )
@@ -53,10 +54,12 @@ class Ledger:
                     told = time.monotonic()
                     speed = (number + 1 - first) / (told - began)
                     self._keep(kind, met)
-                    self._say(f"{kind}: {number + 1} of {self._each} cuts, {speed:.0f} a second")
+                    self._say(
+                        f"{kind}: {number + 1} of {self._each} {self._thing}, {speed:.0f} a second"
+                    )
         finally:
             self._keep(kind, met)
-            self._say(f"{kind}: {met.total()} of {self._each} cuts: {dict(met)}")
+            self._say(f"{kind}: {met.total()} of {self._each} {self._thing}: {dict(met)}")
 
     def _keep(self, kind: str, met: Counter[str]) -> None:
         self._run.met[kind] = dict(met)

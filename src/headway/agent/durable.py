@@ -57,6 +57,12 @@ def make_directory(path: Path) -> None:
         os.fsync(parent)
 
 
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable, whoever has written them."""
+    with opened(path) as handle:
+        os.fsync(handle)
+
+
 def replace_file(directory: Path, name: str, content: bytes) -> None:
     """Put ``content`` at ``directory/name`` durably: it holds the old or the new one, whole."""
     fresh = f".{name}.new"

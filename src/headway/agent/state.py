@@ -103,6 +103,8 @@ class Memory:
         with durable.storing(f"reading {path}"):
             try:
                 content = path.read_bytes()
+                # An agent killed while it wrote may have left what a power cut would undo.
+                durable.sync_directory(self._directory)
             except FileNotFoundError:
                 return State()
         try:

@@ -351,7 +351,11 @@ def _retry(state: Rollout, event: Retry, now: float) -> Decision:
     if goes_on or state.phase in (Phase.SOAKING, Phase.WAITING):
         changes = {"phase": Phase.ROLLING, "since": now, "objections": (), "resume_to": None}
     elif state.phase is Phase.PAUSED:
-        why += f"; still {words.in_phase(state.phase, state.why)}"
+        # Whoever asks twice need not read twice what the rollout still stands for.
+        reason = state.why.rpartition("; still ")[2]
+        why += f"; still {words.in_phase(state.phase, reason)}"
+        # Their turn comes with the wave, also where the step was complete when it was paused.
+        changes = {"resume_to": Phase.ROLLING}
     ahead = {step.tier: 1.0 for step in state.plan[state.step :]}
     in_turn = ahead | {state.plan[state.step].tier: 0.0}
     again = structs.replace(

@@ -1,6 +1,5 @@
 """The fleet as it is known in this moment: every node's record and its last reports."""
 
-from collections import deque
 from collections.abc import Iterator
 from functools import partial
 
@@ -12,6 +11,10 @@ from headway.server.sight import Sight
 
 REMEMBERED_BOOTS = 8
 
+PRESENT_SECONDS = 10.0
+"""For so long the agent process that was heard last counts as the node's; agents report more often.
+After that one that was taken for an earlier process, and goes on to speak, is believed again."""
+
 
 class Fleet:
     """Nodes by name. What it holds is also in the database; this is what is decided from."""
@@ -19,7 +22,7 @@ class Fleet:
     def __init__(self) -> None:
         self._records: dict[str, NodeRecord] = {}
         self._reports: dict[tuple[str, str], tuple[Report, float]] = {}
-        self._earlier_boots: dict[tuple[str, str], deque[str]] = {}
+        self._earlier_boots: dict[tuple[str, str], dict[str, int]] = {}
         self._left: dict[str, float] = {}
         self._sights: dict[str, Sight] = {}
 
@@ -51,7 +54,9 @@ class Fleet:
         """Take in a report received ``at``; False when a later one is known already.
 
         Within one agent process the higher number is later. Another process is later than the
-        present one unless it was heard before it: a node's clock is not asked.
+        present one unless it was heard before it: a node's clock is not asked. A last word of a
+        dead process may come after the first one of the next; then the next one, which goes on
+        while the dead one does not, is heard again.
         """
         key = report.node, report.app
         known = self._reports.get(key)
@@ -61,10 +66,14 @@ class Fleet:
                 if report.seq <= last.seq:
                     return False
             else:
-                earlier = self._earlier_boots.setdefault(key, deque(maxlen=REMEMBERED_BOOTS))
-                if report.boot in earlier:
+                earlier = self._earlier_boots.setdefault(key, {})
+                said = earlier.get(report.boot)
+                if said is not None and (report.seq <= said or at - known[1] < PRESENT_SECONDS):
                     return False
-                earlier.append(last.boot)
+                earlier.pop(report.boot, None)
+                earlier[last.boot] = last.seq
+                if len(earlier) > REMEMBERED_BOOTS:
+                    del earlier[next(iter(earlier))]
         self._reports[key] = report, at
         self._left.pop(report.node, None)
         self._sight(report.app).spoke(report.node, at)

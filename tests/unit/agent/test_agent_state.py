@@ -27,6 +27,23 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     assert Memory(tmp_path).state == memory.state
 
 
+def test_what_is_read_at_the_start_will_survive_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent before this one may have been killed after its rename, before its sync."""
+    Memory(tmp_path).keep(running="1")
+    synced: list[int] = []
+    genuine = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(os.fstat(handle).st_ino)
+        genuine(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert Memory(tmp_path).state.running == "1"
+    assert synced == [tmp_path.stat().st_ino]
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -234,6 +234,19 @@ def test_retry_leaves_a_persons_pause_alone_and_says_so() -> None:
     assert "still paused by alice: lunch" in story.why
 
 
+def test_a_retry_during_a_pause_has_its_turn_also_where_the_step_was_complete() -> None:
+    story = Story(Step("canary", soak=10), Step("production", soak=0))
+    story.until(Phase.SOAKING)
+    story.send(Pause("alice", "a look"))
+    story.odd = {"canary-0": NodeState.FAILED}
+    assert story.send(Retry("bob")) is Phase.PAUSED
+    assert story.send(Resume("alice")) is Phase.ROLLING
+    assert story.look(1) is Phase.ROLLING
+    assert story.state.retry["canary"] == 1.0
+    assert story.look(1) is Phase.PAUSED, "it failed once more: nobody goes on without it"
+    assert story.state.objections == ("nodes:1",)
+
+
 def test_the_end_names_who_does_not_run_it() -> None:
     story = Story(Step("canary", soak=0), size=2)
     story.until(Phase.SOAKING)
@@ -423,6 +436,8 @@ def test_a_pause_is_not_said_twice() -> None:
     asked = "bob asks the failed nodes to try again; still paused by alice: lunch"
     assert story.why == asked
     story.refuses(Advance("bob", FleetView()), f"the rollout is paused: {asked}; resume it first")
+    story.send(Retry("bob"))
+    assert story.why == asked
 
 
 def test_one_node_is_one_node() -> None:
