@@ -26,12 +26,22 @@ log = structlog.get_logger()
 
 
 class Publisher:
-    """Seals with the release key. What the store holds counts only if a trusted key signed it."""
+    """Seals with the release key. What the store holds counts only if a trusted key signed it.
 
-    def __init__(self, store: SignalStore, signer: Signer, trust: Trust) -> None:
+    ``check`` raises a StoreError while this control plane must not write.
+    """
+
+    def __init__(
+        self,
+        store: SignalStore,
+        signer: Signer,
+        trust: Trust,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._signer = signer
         self._trust = trust
+        self._check = check
         self._passed: dict[str, int] = {}
         self._last: dict[str, Signal | None] = {}
 
@@ -106,6 +116,8 @@ class Publisher:
             entry = await self._store.get(key)
             if (there := number_of(entry)) >= number:
                 return there
+            # After reading and before writing: what a new leader has touched since is not replaced.
+            self._check()
             try:
                 await self._store.put(key, sealed, entry.revision if entry else None)
             except (Conflict, Indeterminate) as error:
