@@ -4,7 +4,7 @@
 set -eu
 
 PACKAGES="chromium strace e2fsprogs xfsprogs rsync ostree casync curl zstd haproxy nftables
- iptables iproute2 systemd default-jre-headless libzookeeper-java"
+ faketime iptables iproute2 systemd default-jre-headless libzookeeper-java"
 
 # etcd and Consul would start with the machine if they were installed, so they are only unpacked.
 # Debian's last release with Consul is bullseye.

@@ -53,10 +53,15 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> No
 
 
 class Server:
-    """Starts at once, and is ready when the constructor returns."""
+    """Starts at once, and is ready when the constructor returns, unless it is to stand by."""
 
     def __init__(
-        self, data: Path, listen: str = "127.0.0.1:0", sabotage: str = "", store: str = ""
+        self,
+        data: Path,
+        listen: str = "127.0.0.1:0",
+        sabotage: str = "",
+        store: str = "",
+        stands_by: bool = False,
     ) -> None:
         self.data = data
         self.log = data.parent / "server.log"
@@ -67,13 +72,19 @@ class Server:
                 stderr=log,
                 text=True,
             )
+        self.url = f"http://{listen}"
+        if not stands_by:
+            self.lead()
+        self.client = httpx2.Client(base_url=self.url, timeout=20, trust_env=False, verify=False)
+
+    def lead(self) -> None:
+        """Wait until it is ready."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "ready at http://" in line, self.log.read_text()
         self.url = line.split()[-1]
         self.listen = self.url.removeprefix("http://")
-        self.token = (data / "admin.token").read_text().strip()
-        self.client = httpx2.Client(base_url=self.url, timeout=20, trust_env=False, verify=False)
+        self.token = (self.data / "admin.token").read_text().strip()
 
     def call(self, method: str, path: str, body: object = None, token: str = "") -> httpx2.Response:
         return self.client.request(

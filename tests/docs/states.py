@@ -6,7 +6,12 @@ import itertools
 import textwrap
 
 from headway.core.rollout import TABLE
-from headway.model.rollout import LIVE, Observed, Phase, SmokeTested
+from headway.model.rollout import LIVE, Behind, Observed, Overtaken, Phase, SmokeTested
+
+NOBODY = (Behind, Observed, Overtaken, SmokeTested)
+"""The events that no person asks for."""
+
+_LABELS = {Observed: "(headway)", Overtaken: "(outside)"}
 
 
 def diagram() -> str:
@@ -17,7 +22,7 @@ def diagram() -> str:
         for event, reached in events.items():
             if event is SmokeTested:
                 continue
-            label = "(headway)" if event is Observed else event.__name__.lower()
+            label = _LABELS.get(event, event.__name__.lower())
             for target in reached - {phase}:
                 targets.setdefault(target, []).append(label)
         for target, labels in sorted(targets.items()):
@@ -32,7 +37,7 @@ def phases() -> str:
     rows = ["| phase | meaning | a person can |", "|---|---|---|"]
     meanings = _member_docs(Phase)
     for phase in Phase:
-        can = sorted(e.__name__.lower() for e in TABLE[phase] if e not in (Observed, SmokeTested))
+        can = sorted(e.__name__.lower() for e in TABLE[phase] if e not in NOBODY)
         rows.append(f"| `{phase}` | {meanings[phase.name]} | {', '.join(can) or '–'} |")
     return "\n".join(rows)
 

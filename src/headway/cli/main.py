@@ -30,6 +30,7 @@ NOUNS = {
     "build": "Publish builds, make them from commits, and list them.",
     "demo": "Start a fleet on this machine; deploy a good build, then a bad one.",
     "deploy": "Start a rollout of a build.",
+    "emergency": "Take the fleet back when the control plane is gone.",
     "hold": "Block an app, a tier or a node, with a reason.",
     "hub": "Hold the connections of nodes, in front of a signal store.",
     "journal": "Show what was decided, by whom and why.",

@@ -5,6 +5,9 @@ nodes flip, then SOAKING while they are watched. A green step leads to the next 
 (gate ``auto``), or the rollout is WAITING until a person presses (``manual``) or the notice
 has passed (``assisted``).
 
+What stands in the signal store is a fact that no phase is closed to: a signal from elsewhere
+(``Overtaken``), or an older copy (``Behind``); ``headway.core.overtaken`` says what follows.
+
 Two things interrupt that walk. PAUSED is sticky: whoever or whatever paused, only a person
 resumes, reverts or aborts. REVERTING lowers every fraction to 0 and ends when each enrolled
 node has attested the base build; the app is then held until a person lifts the hold.
@@ -19,8 +22,8 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
+from headway.core import overtaken, revert, wave, words
 from headway.core import plan as plans
-from headway.core import revert, wave, words
 from headway.core.green import Findings, examine, held_by
 from headway.core.plan import title
 from headway.core.signalling import everywhere, left_behind, signalled
@@ -33,10 +36,12 @@ from headway.model.rollout import (
     Abort,
     Advance,
     Alert,
+    Behind,
     Decision,
     Event,
     FleetView,
     Observed,
+    Overtaken,
     Pause,
     Phase,
     Resume,
@@ -64,7 +69,7 @@ _SMOKE: dict[type[Event], frozenset[Phase]] = {
     SmokeTested: frozenset({_P.ROLLING, _P.SOAKING, _P.WAITING, _P.PAUSED})
 }
 
-TABLE: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
+_WALK: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
     _P.ROLLING: _STOPS
     | _SMOKE
     | {
@@ -96,6 +101,19 @@ TABLE: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
     _P.REVERTED: {},
     _P.ABORTED: {Revert: frozenset({_P.REVERTING})},
     _P.SUPERSEDED: {},
+}
+
+
+def _facts(phase: Phase) -> dict[type[Event], frozenset[Phase]]:
+    """Where what stands in the signal store leads to; only what was superseded is spared."""
+    if phase is _P.SUPERSEDED:
+        return {}
+    stays = _P.PAUSED if phase in LIVE - {_P.REVERTING} else phase
+    return {Overtaken: frozenset({_P.REVERTING, stays}), Behind: frozenset({phase})}
+
+
+TABLE: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
+    phase: {**events, **_facts(phase)} for phase, events in _WALK.items()
 }
 """phase → event → the phases it may lead to. The documentation's diagram is made from it."""
 
@@ -184,6 +202,10 @@ def decide(state: Rollout, event: Event, now: float) -> Decision:
             return _end(state, Phase.SUPERSEDED, event.by, why, now)
         case Retry():
             return _retry(state, event, now)
+        case Overtaken():
+            return overtaken.take_over(state, event, now)
+        case Behind():
+            return overtaken.say_again(state, event, now)
 
 
 def _observe(state: Rollout, event: Observed, now: float) -> Decision:

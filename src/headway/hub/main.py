@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from headway import __version__
-from headway.errors import InvalidInput, StoreError
+from headway.errors import StoreError
 from headway.hub.config import HubConfig
 from headway.hub.door import HubDoor
 from headway.hub.upstream import Upstream
@@ -35,7 +35,7 @@ def serve(config: HubConfig) -> None:
     """
     process.log_to_stderr(config.log)
     process.make_room()
-    secure = _tls(config)
+    secure = process.tls(config.tls_certificate, config.tls_key)
     with process.bound(config.listen) as listener:
         uvloop.run(_run(config, listener, secure))
 
@@ -97,16 +97,3 @@ def _health() -> bytes:
     body = msgspec.json.encode(Health("ok", __version__))
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     return head.encode() + b"\r\n\r\n" + body
-
-
-def _tls(config: HubConfig) -> ssl.SSLContext | None:
-    if config.tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(config.tls_certificate, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidInput(
-            f"the certificate {config.tls_certificate} cannot be used: {error}"
-        ) from None
-    return context

@@ -45,7 +45,8 @@ class Rollout(Struct, frozen=True):
     there is one. ``metrics`` are those that a step may require. ``objections`` are what made
     the machine pause (``nodes``, ``deadline``, ``smoke``, ``metric:NAME``, ``data:NAME``), and
     ``waived`` those that a person has overruled for this step. ``turned``, ``layer`` and
-    ``retry`` are as in the signal. ``why`` is the sentence of the last decision.
+    ``retry`` are as in the signal. ``overtaken`` is the epoch of the last signal from outside the
+    control plane that was taken over. ``why`` is the sentence of the last decision.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Rollout(Struct, frozen=True):
     metrics: tuple[str, ...] = ()
     objections: tuple[str, ...] = ()
     waived: tuple[str, ...] = ()
+    overtaken: int = 0
 
 
 class NodeState(StrEnum):
@@ -175,7 +177,35 @@ class Supersede(Struct, frozen=True, tag="supersede"):
     successor: str
 
 
-Event = Observed | SmokeTested | Advance | Pause | Resume | Revert | Abort | Retry | Supersede
+class Overtaken(Struct, frozen=True, tag="overtaken"):
+    """The store holds a signal that was not decided here.
+
+    ``reached`` is the highest epoch that was surely written before: nodes may be there.
+    """
+
+    signal: Signal
+    reached: int
+
+
+class Behind(Struct, frozen=True, tag="behind"):
+    """The store holds an older signal than the last that was written (epoch 0: none)."""
+
+    epoch: int
+
+
+Event = (
+    Observed
+    | SmokeTested
+    | Advance
+    | Pause
+    | Resume
+    | Revert
+    | Abort
+    | Retry
+    | Supersede
+    | Overtaken
+    | Behind
+)
 
 
 class WriteSignal(Struct, frozen=True, tag="write-signal"):

@@ -6,7 +6,7 @@ of them is run again at the next start.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
 import structlog
@@ -17,7 +17,7 @@ from headway.core import rollout as core
 from headway.core.next_step import GOES_ON, standing
 from headway.core.rollout import HEADWAY
 from headway.core.signalling import signal_of
-from headway.errors import HeadwayError, NotFound, Refused, StaleView
+from headway.errors import HeadwayError, NotFound, Refused, StaleView, StoreError
 from headway.model.build import Build
 from headway.model.plan import AppConfig
 from headway.model.report import Report
@@ -29,6 +29,7 @@ from headway.model.rollout import (
     Event,
     FleetView,
     Observed,
+    Overtaken,
     Pause,
     Phase,
     Resume,
@@ -41,12 +42,13 @@ from headway.model.rollout import (
 from headway.model.signal import Signal
 from headway.model.verdict import Verdict
 from headway.model.views import ActionRequest, DeployRequest
-from headway.server.database import outbox, rollouts
+from headway.server.database import apps, outbox, rollouts
 from headway.server.database.connection import Database
 from headway.server.database.outbox import Pending
 from headway.server.decisions import Step, record
 from headway.server.effects import Effects
 from headway.server.fleet import Fleet
+from headway.server.heed import OVERTAKEN, compare
 from headway.server.news import News
 from headway.server.publisher import Publisher
 from headway.server.roster import Roster
@@ -65,6 +67,9 @@ NO_REASON = "no reason given"
 
 IDLE_SECONDS = 1.0
 """The longest time between two observations of a rollout that is under way."""
+
+LOOK_SECONDS = 2.0
+"""How often the signal store is looked at, in case somebody else has written to it."""
 
 T = TypeVar("T")
 
@@ -107,20 +112,21 @@ class Engine:
         self._effects = Effects(database, publisher, news, clock, self._smoke_done)
         self._locks: dict[str, asyncio.Lock] = {}
         self._stirred = asyncio.Event()
-        self._ticker: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._began = clock()
 
     async def start(self) -> None:
         """Carry on where the last process stopped."""
-        for state in await self._database.read(rollouts.live):
-            await self._resume_after_restart(state)
-        self._ticker = asyncio.create_task(self._tick())
+        for app in await self._database.read(apps.every):
+            async with self._lock(app.name):
+                await self._catch_up(app.name)
+        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._look_out())]
 
     async def close(self) -> None:
         """Stop deciding; what is under way in the fleet goes on by the last signal."""
-        if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._effects.close()
 
     def hear(self, report: Report) -> None:
@@ -155,9 +161,9 @@ class Engine:
     async def deploy(self, app: str, build: Build, request: DeployRequest, by: str) -> str:
         """Start a rollout; its id. Raises NotFound, Refused or StoreError."""
         async with self._lock(app):
+            signalled = await self._heed(app)
             known = await self.situation(app)
             now = self._clock()
-            signalled = await self._publisher.signal(app)
             # A database that was restored knows an older epoch than the fleet has seen.
             epoch = max(known.last_epoch, signalled.epoch if signalled else 0)
             steps: list[Step] = []
@@ -207,6 +213,8 @@ class Engine:
             raise NotFound(f"there is no action {action[:80]}; there are {', '.join(ACTIONS)}")
         async with self._lock((await self.known(rollout)).app):
             state = await self.known(rollout)
+            if await self._catch_up(state.app):
+                state = await self.known(rollout)
             known = await self.situation(state.app)
             stale = request.seen is not None and request.seen != standing(state)
             if stale and action in GOES_ON:
@@ -223,8 +231,47 @@ class Engine:
     async def observe(self, app: str) -> None:
         """Let time pass for an app's live rollout."""
         async with self._lock(app):
+            await self._catch_up(app)
             await self._effects.run(app)
             await self._follow(app)
+
+    async def look(self, app: str) -> None:
+        """See whether somebody else has written the app's signal, and take that over.
+
+        Raises StoreError.
+        """
+        if not await self._publisher.is_as_read(app):
+            async with self._lock(app):
+                await self._heed(app)
+                await self._effects.run(app)
+
+    async def _catch_up(self, app: str) -> bool:
+        """Read the app's signal if it is not known, and the store answers; whether it was read."""
+        if self._publisher.has_read(app):
+            return False
+        try:
+            await self._heed(app)
+        except StoreError as error:
+            log.warning("carrying on without the signal store", why=error.sentence)
+            return False
+        return True
+
+    async def _heed(self, app: str) -> Signal | None:
+        """Read the app's signal, and take it for a fact if it was not decided here.
+
+        Raises NotFound or StoreError.
+        """
+        known = await self.situation(app)
+        signal = await self._publisher.signal(app)
+        before, now = known.latest, self._clock()
+        if before is None:
+            return signal
+        found = await self._database.read(lambda c: compare(c, before, signal))
+        if found is not None:
+            kind = OVERTAKEN if isinstance(found.event, Overtaken) else "behind"
+            step = Step(before, core.decide(before, found.event, now), HEADWAY, kind)
+            await self._record([step], void=found.void)
+        return signal
 
     async def _follow(self, app: str) -> None:
         """Observe, and again as long as that leads further: nothing waits for the next round."""
@@ -280,17 +327,18 @@ class Engine:
             now = self._clock()
             decision = core.decide(before, event, now)
             steps = [Step(before, decision, HEADWAY, "smoke-tested")]
-            await self._record(steps if decision.state != before else [], done=pending)
+            await self._record(steps if decision.state != before else [], void=(pending.id,))
         self._stirred.set()
 
-    async def _record(self, steps: list[Step], done: Pending | None = None) -> None:
+    async def _record(self, steps: list[Step], void: Iterable[int] = ()) -> None:
+        """Write steps down; the effects ``void`` are done with."""
         now = self._clock()
 
         def write(connection: Connection) -> None:
+            for effect in void:
+                outbox.done(connection, effect, now)
             for step in steps:
                 record(connection, step, now)
-            if done is not None:
-                outbox.done(connection, done.id, now)
 
         await self._database.write(write)
         self._news.journal_grew()
@@ -298,22 +346,6 @@ class Engine:
             state = step.decision.state
             log.info(step.kind, app=state.app, rollout=state.id, why=step.decision.why)
             self._news.fleet_moved(state.app)
-
-    async def _resume_after_restart(self, state: Rollout) -> None:
-        async with self._lock(state.app):
-            try:
-                signal = await self._publisher.signal(state.app)
-            except HeadwayError as error:
-                log.warning("carrying on without the signal store", why=error.sentence)
-                return
-            if signal is None or signal.epoch <= state.epoch:
-                return
-            reason = (
-                f"the signal store is at epoch {signal.epoch}, beyond this rollout's"
-                f" {state.epoch}: somebody wrote it directly, or the database is an older copy"
-            )
-            if state.phase not in (Phase.PAUSED, Phase.REVERTING):
-                await self._decide(state, Pause(HEADWAY, reason), HEADWAY, "pause", self._clock())
 
     async def _tick(self) -> None:
         while True:
@@ -327,6 +359,12 @@ class Engine:
             for app in await self._guarded(self._database.read(under_way)) or ():
                 await self._guarded(self.observe(app))
             await asyncio.sleep(PACE_SECONDS)
+
+    async def _look_out(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for app in await self._guarded(self._database.read(apps.every)) or ():
+                await self._guarded(self.look(app.name))
 
     async def _guarded(self, work: Awaitable[T]) -> T | None:
         """Do one thing of the ticker's; what goes wrong with it must not keep it from the rest."""

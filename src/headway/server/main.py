@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,10 @@ import uvloop
 from sqlalchemy import Connection
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from headway.errors import LeaseLost
 from headway.guard.watch import Guard
 from headway.model.access import Role
-from headway.server import premises
+from headway.server import leadership, premises
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
 from headway.server.cockpit.routes import cockpit
@@ -25,10 +26,13 @@ from headway.server.config import ServerConfig
 from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
+from headway.server.leadership import Leading
 from headway.server.plane import ControlPlane
 from headway.server.rounds import rounds
+from headway.server.standby import standing_by
 from headway.signals import process
 from headway.signals.hub_server import BACKLOG, NodeConnection
+from headway.signals.port import SignalStore
 from headway.signals.stores import open_store
 
 GRACE_SECONDS = 2
@@ -48,8 +52,53 @@ def serve(config: ServerConfig) -> None:
 
 async def _run(config: ServerConfig, listener: socket.socket) -> None:
     keys = premises.keys(config)
-    database = Database(f"sqlite:///{config.data / 'headway.db'}")
     signals = open_store(config.store or f"embedded:{config.data / 'signals.db'}")
+    leading: Leading | None = None
+    try:
+        if config.store is not None:
+            leading = await _led(config, signals, listener)
+            if leading is None:
+                return
+        await _act(config, keys, signals, listener, leading)
+    finally:
+        if leading is not None:
+            await leading.close()
+        await signals.close()
+
+
+async def _led(
+    config: ServerConfig, signals: SignalStore, listener: socket.socket
+) -> Leading | None:
+    """Stand by until this control plane leads; None when it is asked to stop before that.
+
+    Others on the store lead by leases; on the embedded one, the lock of the directory suffices.
+    """
+    host, port = listener.getsockname()[:2]
+    place = f"{socket.gethostname()} ({host}:{port})"
+    secure = process.tls(config.tls_certificate, config.tls_key)
+    stop = asyncio.Event()
+    async with standing_by(listener, secure, partial(leadership.leader, signals)):
+        with _asked_to_stop(stop.set):
+            waiting = asyncio.create_task(stop.wait())
+            leading = asyncio.create_task(leadership.lead(signals, place))
+            await asyncio.wait((leading, waiting), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if leading.done():
+                return leading.result()
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)
+            return None
+
+
+async def _act(
+    config: ServerConfig,
+    keys: premises.Keys,
+    signals: SignalStore,
+    listener: socket.socket,
+    leading: Leading | None,
+) -> None:
+    """Be the control plane. Raises LeaseLost when another one has led meanwhile."""
+    database = Database(f"sqlite:///{config.data / 'headway.db'}")
     await _first_admin(config, database)
     plane = ControlPlane(
         database=database,
@@ -60,15 +109,47 @@ async def _run(config: ServerConfig, listener: socket.socket) -> None:
         signal_trust=keys.signal_trust,
         judge=Guard(),
         direct=config.direct,
+        may_write=leading.check if leading is not None else lambda: None,
     )
     try:
         await plane.start()
         # What is here now stays; without this, each full collection looks at all of it again.
         gc.freeze()
         async with rounds(plane, config.upkeep):
-            await Listening(plane, config).serve(sockets=[listener])
+            await _until_deposed(Listening(plane, config), listener, leading)
     finally:
         await plane.close()
+
+
+async def _until_deposed(
+    listening: "Listening", listener: socket.socket, leading: Leading | None
+) -> None:
+    serving = asyncio.create_task(listening.serve(sockets=[listener]))
+    if leading is not None:
+        deposed = asyncio.create_task(leading.deposed())
+        await asyncio.wait((serving, deposed), return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            listening.should_exit = True
+            await serving
+            raise LeaseLost(
+                "another control plane has led since this one's lease ended, so what this one knows"
+                " is out of date; it ends, and stands by when it is started again"
+            )
+        deposed.cancel()
+    await serving
+
+
+@contextlib.contextmanager
+def _asked_to_stop(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 def _connection(plane: ControlPlane, **facts: Any) -> asyncio.Protocol:
@@ -111,14 +192,8 @@ class Listening(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop on SIGTERM and SIGINT, and count both as a regular end."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
+        with _asked_to_stop(lambda: self.handle_exit(signal.SIGTERM, None)):
             yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
 
 
 async def _first_admin(config: ServerConfig, database: Database) -> None:

@@ -30,7 +30,8 @@ class ControlPlane:
     ``build_trust`` holds the keys whose builds are accepted; ``signal_trust`` those whose
     signals in the store count. With ``direct``, nodes are heard in the store too. ``tidying``
     is held while artifacts are merged or removed, and while a build is taken in, which must
-    find whole what it relies upon.
+    find whole what it relies upon. ``may_write`` raises a StoreError while signals are not to be
+    written.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ControlPlane:
         judge: Judge | None = None,
         clock: Callable[[], float] = time.time,
         direct: bool = False,
+        may_write: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = clock
         self.database = database
@@ -57,7 +59,7 @@ class ControlPlane:
         self.news = News()
         self.hub = Hub(signals, update_frame)
         trust = signal_trust or Trust.of(release_key.public_pem)
-        publisher = Publisher(signals, release_key, trust)
+        publisher = Publisher(signals, release_key, trust, may_write)
         token_of = self.callers.hash_of
         self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
         self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)

@@ -26,13 +26,24 @@ log = structlog.get_logger()
 
 
 class Publisher:
-    """Seals with the release key. What the store holds counts only if a trusted key signed it."""
+    """Seals with the release key. What the store holds counts only if a trusted key signed it.
 
-    def __init__(self, store: SignalStore, signer: Signer, trust: Trust) -> None:
+    ``check`` raises a StoreError while this control plane must not write.
+    """
+
+    def __init__(
+        self,
+        store: SignalStore,
+        signer: Signer,
+        trust: Trust,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._signer = signer
         self._trust = trust
+        self._check = check
         self._passed: dict[str, int] = {}
+        self._last: dict[str, Signal | None] = {}
 
     def passed(self, app: str) -> int:
         """The highest epoch of the app that was seen in the store; 0 before the first."""
@@ -40,21 +51,46 @@ class Publisher:
 
     async def signal(self, app: str) -> Signal | None:
         """The app's signal as it is in the store. Raises StoreError."""
-        signal = self._signal(await self._store.get(signal_key(app)))
+        signal = await self._look(app)
+        self._last[app] = signal
         if signal is not None:
             self._passed[app] = max(self.passed(app), signal.epoch)
         return signal
 
+    async def is_as_read(self, app: str) -> bool:
+        """Whether the store still holds what was last read from it, or written to it.
+
+        Raises StoreError.
+        """
+        return self.has_read(app) and await self._look(app) == self._last[app]
+
+    def has_read(self, app: str) -> bool:
+        """Whether it is known what the store holds, as far as this control plane can tell."""
+        return app in self._last
+
     async def put_signal(self, signal: Signal) -> None:
-        """Write the signal, unless the store has reached its epoch. Raises StoreError."""
+        """Write the signal, unless the store has reached its epoch.
+
+        Raises Conflict when the store no longer holds what was last read or written here: read
+        the signal again, and decide upon that. Raises any other StoreError.
+        """
+        app = signal.app
         sealed = self._signer.seal(msgspec.json.encode(signal), SIGNAL_TYPE)
 
         def epoch(entry: Entry | None) -> int:
             found = self._signal(entry)
+            if found != signal and (app not in self._last or found != self._last[app]):
+                self._last.pop(app, None)
+                raise Conflict(f"the signal of {app} was changed outside the control plane")
             return found.epoch if found else 0
 
-        reached = await self._raise_to(signal_key(signal.app), signal.epoch, epoch, sealed)
-        self._passed[signal.app] = max(self.passed(signal.app), reached)
+        reached = await self._raise_to(signal_key(app), signal.epoch, epoch, sealed)
+        if reached == signal.epoch:
+            self._last[app] = signal
+        self._passed[app] = max(self.passed(app), reached)
+
+    async def _look(self, app: str) -> Signal | None:
+        return self._signal(await self._store.get(signal_key(app)))
 
     async def records(self) -> dict[str, NodeRecord]:
         """Every node's record that is in the store. Raises StoreError."""
@@ -80,6 +116,8 @@ class Publisher:
             entry = await self._store.get(key)
             if (there := number_of(entry)) >= number:
                 return there
+            # After reading and before writing: what a new leader has touched since is not replaced.
+            self._check()
             try:
                 await self._store.put(key, sealed, entry.revision if entry else None)
             except (Conflict, Indeterminate) as error:

@@ -7,14 +7,15 @@ from headway.errors import NotFound
 from headway.model.hold import Hold
 from headway.model.names import BuildId
 from headway.model.plan import AppConfig
-from headway.model.rollout import Rollout
+from headway.model.rollout import Phase, Rollout
 from headway.server.database import apps, holds, outbox, rollouts
 
 
 class Situation(Struct, frozen=True):
     """An app, its latest rollout, the holds in force, and the highest epoch of any rollout.
 
-    ``live_build`` is the target of the latest rollout that succeeded and was not reverted.
+    ``live_build`` is what the latest rollout has brought if it succeeded, else what it began
+    from: that is what goes back to, whoever ordered it.
     """
 
     config: AppConfig
@@ -29,14 +30,18 @@ def look(connection: Connection, app: str, now: float) -> Situation:
     config = apps.get(connection, app)
     if config is None:
         raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
-    succeeded = rollouts.last_succeeded(connection, app)
+    latest = next(iter(rollouts.newest(connection, app, 1)), None)
     return Situation(
         config=config,
-        latest=next(iter(rollouts.newest(connection, app, 1)), None),
-        live_build=succeeded.target if succeeded else None,
+        latest=latest,
+        live_build=_live(latest) if latest else None,
         holds=tuple(h for h in holds.every(connection) if h.until is None or now < h.until),
         last_epoch=rollouts.last_epoch(connection, app),
     )
+
+
+def _live(latest: Rollout) -> BuildId | None:
+    return latest.target if latest.phase is Phase.SUCCEEDED else latest.base
 
 
 def under_way(connection: Connection) -> tuple[str, ...]:

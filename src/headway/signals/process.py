@@ -6,8 +6,10 @@ import logging
 import os
 import resource
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import structlog
 
@@ -76,3 +78,15 @@ def log_to_stderr(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """How to serve over TLS, where there is a certificate. Raises InvalidInput."""
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidInput(f"the certificate {certificate} cannot be used: {error}") from None
+    return context

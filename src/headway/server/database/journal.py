@@ -55,6 +55,13 @@ def entries(
     return tuple(JournalEntry(**row._mapping) for row in rows)
 
 
+def last_of(connection: Connection, app: str, kind: str) -> JournalEntry | None:
+    """The app's newest entry of this kind."""
+    query = select(journal).where(journal.c.app == app, journal.c.kind == kind)
+    row = connection.execute(query.order_by(journal.c.seq.desc()).limit(1)).first()
+    return JournalEntry(**row._mapping) if row is not None else None
+
+
 def last(connection: Connection) -> int:
     """The number of the newest entry; 0 before the first."""
     return connection.scalar(select(journal.c.seq).order_by(journal.c.seq.desc()).limit(1)) or 0
