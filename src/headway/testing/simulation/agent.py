@@ -74,10 +74,10 @@ class Agent:
 
     def offer(self, heard: Signal | NodeRecord) -> None:
         """Take in a signal or record, if it is newer than what is known."""
-        if type(heard) is Signal:
+        if isinstance(heard, Signal):
             if self._is_newer(heard):
                 self.signal = heard
-        elif self.record is None or heard.serial > self.record.serial:  # type: ignore[union-attr]
+        elif self.record is None or heard.serial > self.record.serial:
             self.record = heard
 
     def report(self) -> Report:
