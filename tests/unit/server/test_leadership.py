@@ -64,7 +64,7 @@ async def test_one_leads_and_the_other_waits_and_can_say_for_whom(signals: Memor
 async def test_who_does_not_hold_the_lease_any_more_writes_nothing(signals: MemorySignals) -> None:
     leading = await lead(signals, "alpha")
     writes = publisher(signals, leading)
-    await writes.signal("web")
+    await writes.catch_up("web")
     await writes.put_signal(SIGNAL)
     await leading.close()
     with pytest.raises(LeaseLost):
@@ -90,7 +90,7 @@ async def test_a_write_that_was_begun_under_the_last_leader_loses() -> None:
     signals = Slow()
     one = await lead(signals, "alpha")
     writes = publisher(signals, one)
-    await writes.signal("web")
+    await writes.catch_up("web")
     await writes.put_signal(SIGNAL)
     signals.meanwhile = asyncio.get_running_loop().create_future()
     late = asyncio.create_task(writes.put_signal(structs.replace(SIGNAL, epoch=2)))
