@@ -21,7 +21,7 @@ FULL = os.environ.get("HEADWAY_FAULTS") == "full"
 KINDS = ["consul", "etcd", "zookeeper"] if FULL else ["etcd"]
 ROUNDS = 100 if FULL else 2
 NEEDS = {"consul": ("consul",), "etcd": ("etcd",), "zookeeper": ("java", *ZOOKEEPER_JARS)}
-SECONDS_A_ROUND = 240
+SECONDS_A_ROUND = 600
 
 
 @pytest.mark.parametrize("kind", KINDS)
