@@ -86,8 +86,11 @@ class Cluster:
 
     def leader(self) -> Server:
         """The server that leads, once there is one."""
-        leader = until(lambda: next(filter(_LEADS[self.kind], self._running()), None))
-        return cast("Server", leader)
+        return cast("Server", until(self.who_leads))
+
+    def who_leads(self) -> Server | None:
+        """The server that leads now, if one says so."""
+        return next(filter(_LEADS[self.kind], self._running()), None)
 
     def ready(self) -> None:
         """Return when every server answers and one leads."""

@@ -44,7 +44,7 @@ from tests.contract.store_servers import Cluster, start
 
 NODES = 12
 LEASES = {"etcd": 3.0, "zookeeper": 4.0, "consul": 10.0}
-PATIENCE = 90.0
+PATIENCE = 180.0
 CONFIG = AppConfig(
     name="web",
     plans={"default": (Step("production", soak=0, checks=Checks.NONE, concurrency="50%"),)},
@@ -62,6 +62,8 @@ class Fire:
         self.url = cluster.url("fire")
         self._room, self._sabotage = room, SHORT.format(LEASES[kind])
         self._addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+        # libfaketime 0.9.10 lets short sleeps fail, of which kazoo's thread dies for good.
+        self._moves_clocks = kind != "zookeeper"
         self._clock = room / "clock"
         self._clock.write_text("+0")
         (room / "control").mkdir()
@@ -95,8 +97,9 @@ class Fire:
             await signal_store.replace(self.store, standing, told, self.signer)
 
     async def kill_the_stores_leader(self) -> None:
-        if all(server.process for server in self.cluster.servers):
-            (await asyncio.to_thread(self.cluster.leader)).kill()
+        leader = await asyncio.to_thread(self.cluster.who_leads)
+        if leader is not None and all(server.process for server in self.cluster.servers):
+            leader.kill()
 
     async def pause_a_store_server(self) -> None:
         server = self.dice.choice(self.cluster.servers)
@@ -142,11 +145,13 @@ class Fire:
 
     @property
     def actions(self) -> list[Callable[[], Awaitable[None]]]:
+        clocks = [self.move_the_clock] * self._moves_clocks
         return [
+            *clocks,
             self.deploy, self.deploy, self.emergency, self.kill_the_stores_leader,
             self.pause_a_store_server, self.cut_a_store_server_off, self.cut_clients_off,
             self.cut_agents_off, self.pause_the_control_plane, self.kill_the_control_plane,
-            self.start_a_rival, self.move_the_clock, self.break_connections,
+            self.start_a_rival, self.break_connections,
         ]  # fmt: skip
 
     # What must hold.
@@ -271,6 +276,7 @@ class Fire:
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
+        faked = faked if self._moves_clocks else {}
         os.environ |= faked
         try:
             data = self._room / "control" / "data"

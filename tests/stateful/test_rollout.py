@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from headway.core import journal, positions, rollout
+from headway.core.emergency import go_back, goes_back
 from headway.core.fleet import Member, view
 from headway.core.goal import goal
 from headway.core.signalling import signal_of
@@ -28,10 +29,12 @@ from headway.model.rollout import (
     LIVE,
     Abort,
     Advance,
+    Behind,
     Decision,
     Event,
     NodeState,
     Observed,
+    Overtaken,
     Pause,
     Phase,
     PlaceHold,
@@ -380,6 +383,35 @@ class RolloutMachine(RuleBasedStateMachine):
         if len(kept) == len(self.holds):
             kept = (*kept, Hold("h", Scope.APP, on, "bob", "lunch", self.now))
         self.holds = kept
+
+    # What happens in the signal store behind everybody's back.
+
+    @precondition(lambda self: self.state is not None and self.state.phase is not Phase.SUPERSEDED)
+    @rule(behind=st.integers(0, 3))
+    def somebody_takes_all_back(self, behind) -> None:
+        """By hand; perhaps in an older copy of the store, which nodes have passed."""
+        standing = msgspec.structs.replace(self.signal, epoch=max(1, self.signal.epoch - behind))
+        try:
+            told = go_back(standing, None, 0, "root", "all is red", self.now)
+        except Refused:
+            return
+        reached = self.state.epoch
+        if told.epoch > reached:
+            self.signal = told
+        assert self.send(Overtaken(told, reached))
+        assert self.state.phase is Phase.REVERTING
+        assert self.signal.base == BASE
+        assert goes_back(self.signal), "the emergency was written over"
+        assert self.signal.epoch == self.state.epoch
+
+    @precondition(lambda self: self.state is not None and self.state.phase is not Phase.SUPERSEDED)
+    @rule(lost=st.integers(1, 9))
+    def the_store_forgets(self, lost) -> None:
+        before, known = self.state, self.signal
+        assert self.send(Behind(max(0, known.epoch - lost)))
+        assert self.state.phase is before.phase
+        assert self.signal.epoch > known.epoch
+        assert (self.signal.fractions, self.signal.base) == (before.fractions, before.base)
 
     # What must always hold.
 

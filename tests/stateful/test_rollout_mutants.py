@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from msgspec import structs
 
-from headway.core import fleet, green, rollout, wave
+from headway.core import fleet, green, overtaken, rollout, wave
 from headway.model.rollout import Decision, NodeState, Phase
 from tests.stateful.test_rollout import RolloutMachine
 
@@ -84,6 +84,17 @@ def missing_data_is_good_news(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(green, "_silent", lambda state, step, verdicts: [])
 
 
+def emergencies_are_written_over(patch: pytest.MonkeyPatch) -> None:
+    def stubborn(state, event, now):
+        return rollout.signalled(state, "headway", "as I said", now)
+
+    patch.setattr(overtaken, "take_over", stubborn)
+
+
+def lost_stores_stay_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(overtaken, "say_again", lambda state, event, now: Decision(state, why="so what"))
+
+
 @pytest.mark.parametrize(
     "mutate",
     [
@@ -95,6 +106,8 @@ def missing_data_is_good_news(patch: pytest.MonkeyPatch) -> None:
         reverts_are_refused_while_paused,
         changes_are_forgotten,
         missing_data_is_good_news,
+        emergencies_are_written_over,
+        lost_stores_stay_lost,
     ],
 )
 def test_the_mutant_is_caught(mutate: Mutate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """When to tidy up by itself; without this table, only when told (``headway build gc``)."""
     store: str | None = None
     """The URL of a signal store on Consul, etcd or ZooKeeper; without it, the embedded one in
-    ``data/signals.db``."""
+    ``data/signals.db``. Of two control planes on one store only one acts."""
     direct: bool = False
     """Whether agents that watch such a store themselves are heard there too."""
     tls_certificate: Path | None = None

@@ -247,7 +247,7 @@ class Engine:
 
     async def _catch_up(self, app: str) -> bool:
         """Read the app's signal if it is not known, and the store answers; whether it was read."""
-        if self._publisher.has_read(app):
+        if self._publisher.is_caught_up(app):
             return False
         try:
             await self._heed(app)
@@ -262,7 +262,7 @@ class Engine:
         Raises NotFound or StoreError.
         """
         known = await self.situation(app)
-        signal = await self._publisher.signal(app)
+        signal = await self._publisher.catch_up(app)
         before, now = known.latest, self._clock()
         if before is None:
             return signal

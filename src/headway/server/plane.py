@@ -30,8 +30,8 @@ class ControlPlane:
     ``build_trust`` holds the keys whose builds are accepted; ``signal_trust`` those whose
     signals in the store count. With ``direct``, nodes are heard in the store too. ``tidying``
     is held while artifacts are merged or removed, and while a build is taken in, which must
-    find whole what it relies upon. ``may_write`` raises a StoreError while signals are not to be
-    written.
+    find whole what it relies upon. ``may_write`` raises a StoreError while another control plane
+    may be the one that acts.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class ControlPlane:
         may_write: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = clock
+        self.may_write = may_write
         self.database = database
         self.signals = signals
         self.storage = warehouse(artifacts)

@@ -51,28 +51,35 @@ class Publisher:
 
     async def signal(self, app: str) -> Signal | None:
         """The app's signal as it is in the store. Raises StoreError."""
-        signal = await self._look(app)
+        return self._signal(await self._store.get(signal_key(app)))
+
+    async def catch_up(self, app: str) -> Signal | None:
+        """The app's signal, for whoever decides upon it: what is written next comes after it.
+
+        Raises StoreError.
+        """
+        signal = await self.signal(app)
         self._last[app] = signal
         if signal is not None:
             self._passed[app] = max(self.passed(app), signal.epoch)
         return signal
 
     async def is_as_read(self, app: str) -> bool:
-        """Whether the store still holds what was last read from it, or written to it.
+        """Whether the store still holds what was last caught up with, or written to it.
 
         Raises StoreError.
         """
-        return self.has_read(app) and await self._look(app) == self._last[app]
+        return self.is_caught_up(app) and await self.signal(app) == self._last[app]
 
-    def has_read(self, app: str) -> bool:
+    def is_caught_up(self, app: str) -> bool:
         """Whether it is known what the store holds, as far as this control plane can tell."""
         return app in self._last
 
     async def put_signal(self, signal: Signal) -> None:
         """Write the signal, unless the store has reached its epoch.
 
-        Raises Conflict when the store no longer holds what was last read or written here: read
-        the signal again, and decide upon that. Raises any other StoreError.
+        Raises Conflict when the store does not hold what was last caught up with or written
+        here: catch up, and decide upon that. Raises any other StoreError.
         """
         app = signal.app
         sealed = self._signer.seal(msgspec.json.encode(signal), SIGNAL_TYPE)
@@ -88,9 +95,6 @@ class Publisher:
         if reached == signal.epoch:
             self._last[app] = signal
         self._passed[app] = max(self.passed(app), reached)
-
-    async def _look(self, app: str) -> Signal | None:
-        return self._signal(await self._store.get(signal_key(app)))
 
     async def records(self) -> dict[str, NodeRecord]:
         """Every node's record that is in the store. Raises StoreError."""

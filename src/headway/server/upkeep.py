@@ -81,6 +81,7 @@ async def _spared(
 async def _needed(
     plane: ControlPlane, app: str, request: CollectRequest, now: float
 ) -> set[BuildId]:
+    plane.may_write()
     signalled = await plane.engine.signalled(app)
 
     def read(connection: Connection) -> set[BuildId]:

@@ -133,6 +133,21 @@ def test_it_asks_and_shows_what_it_is_about_to_do(
     assert site.signal().epoch == epoch
 
 
+def test_what_is_written_while_it_asks_is_not_written_over(
+    headway: Any, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(signal: Signal) -> bool:
+        site.put(msgspec.structs.replace(STANDING, epoch=8, fractions={}, prepare=False))
+        return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("headway.cli.emergency._agreed", meanwhile)
+    ended = headway("emergency", "revert", *site.options)
+    assert ended.code == 3
+    assert "changed meanwhile" in ended.err
+    assert site.signal().by == STANDING.by
+
+
 def test_where_nobody_can_be_asked_nothing_is_done_without_yes(
     headway: Any, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

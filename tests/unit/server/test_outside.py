@@ -128,7 +128,9 @@ async def test_it_is_seen_while_the_control_plane_runs_before_anything_is_writte
     rollout = await deploy(herd, NEW)
     await herd.settle()
     told = await emergency(herd)
+    assert await herd.plane.engine.signalled("web") == told
     await act(herd, rollout, "abort")
+    # To look at it, as the removal of garbage does, is not to have taken note of it.
     # What was decided without knowing was not written over it; then it is taken over.
     assert await herd.signal() == told
     assert "changed outside" in herd.plane.engine.trouble("web")

@@ -73,7 +73,7 @@ class Yard:
     async def signal(self, base: str, target: str) -> None:
         """As an earlier control plane left it in the store."""
         signal = Signal("web", 5, "r", base, target, {}, 5, True, 0.0, "a", "w")
-        await self.plane.engine.signalled("web")
+        await self.plane.engine._publisher.catch_up("web")
         await self.plane.engine._publisher.put_signal(signal)
 
     def whole(self, build: str) -> None:
