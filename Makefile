@@ -12,7 +12,8 @@ demo: setup
 test: lint
 	$(RUN) pytest $(ARGS)
 
-# Every system call of an activation failed in every way, and ten thousand power cuts: half an hour.
+# Every system call of an activation failed in every way, ten thousand power cuts, and a hundred
+# million steps of the simulated fleet: an hour.
 # Tells how far it is, and goes on where it was stopped; HEADWAY_FAULTS_SEED=N repeats a run.
 faults: setup
 	HEADWAY_FAULTS=full $(RUN) pytest tests/faults -s $(ARGS)
