@@ -12,8 +12,8 @@ demo: setup
 test: lint
 	$(RUN) pytest $(ARGS)
 
-# Every system call of an activation failed in every way, ten thousand power cuts, and hundreds of
-# rounds of clusters of three under fire: hours.
+# Every system call of an activation failed in every way, ten thousand power cuts, hundreds of rounds
+# of stores under fire, a hundred million simulated steps: hours. What is done is not done again.
 # Tells how far it is, and goes on where it was stopped; HEADWAY_FAULTS_SEED=N repeats a run.
 faults: setup
 	HEADWAY_FAULTS=full $(RUN) pytest tests/faults -s $(ARGS)

@@ -192,7 +192,6 @@ class Agent:
         if self._fails(self.node, build, "prepare"):
             if self.state.signal is not None and build == self.state.signal.target:
                 yield from self._keep(failed=Failure(build, attempt))
-                self._laws.fails(self.node, build, attempt)
             return
         self.disk.sync("slots")
         age = 1 + max((known.age for known in self.state.slots.values()), default=0)
@@ -208,7 +207,6 @@ class Agent:
         yield from self._keep(activation=activation)
         if self._fails(self.node, build, "drain"):
             yield from self._keep(activation=None, failed=Failure(build, activation.attempt))
-            self._laws.fails(self.node, build, activation.attempt)
             self._laws.arrives(self.node)
             return
         self.activity = Activity.SWITCHING
@@ -226,12 +224,10 @@ class Agent:
             failed = Failure(build, activation.attempt)
             if activation.back is None:
                 yield from self._keep(activation=None, failed=failed)
-                self._laws.fails(self.node, build, failed.attempt)
                 self._laws.arrives(self.node)
                 return
             returning = structs.replace(activation, returning=True)
             yield from self._keep(activation=returning, failed=failed)
-            self._laws.fails(self.node, build, failed.attempt)
             yield from self._return(activation.back)
             return
         state = self.state

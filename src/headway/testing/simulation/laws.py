@@ -58,7 +58,6 @@ class Laws:
         self._began = 0
         self._held: set[str] = set()
         self._exempt: set[str] = set()
-        self._failed: dict[str, tuple[BuildId, int]] = {}
         self._going: dict[str, tuple[str, str]] = {}
 
     def note(self, what: str) -> None:
@@ -85,15 +84,16 @@ class Laws:
         current, seat = self._rollout, record.seats[APP]
         if build not in (signal.base, signal.target, signal.layer and signal.layer.build):
             raise Broken("asked", f"{record.node} moves to {build[:4]}, which nobody asked for")
-        failed, attempt = self._failed.get(record.node, ("", 0))
-        if build == failed and signal.attempt <= attempt:
+        agent = self.agents[record.node]
+        failed, heard = agent.state.failed, agent.signal or signal
+        if failed is not None and failed.build == build and heard.attempt <= failed.attempt:
             raise Broken("retry", f"{record.node} tries {build[:4]} again, and nobody asked it to")
         if current is None or self.contested or record.node in self._exempt:
             return
         if current.base is None:
             return  # Before the first build nothing serves that a transition could take away.
-        forward = signal.rollout == current.id and build == current.target
-        if not forward or current.turned != self._began:
+        told = build == signal.target and seat.position < signal.fractions.get(seat.tier, 0.0)
+        if not told or signal.rollout != current.id or current.turned != self._began:
             return
         self._going[record.node] = seat.tier, record.zone
         step = next(step for step in current.plan if step.tier == seat.tier)
@@ -115,10 +115,6 @@ class Laws:
                 "concurrency",
                 f"{', '.join(sorted(going))} of {where} are in transition, {allowed} may be",
             )
-
-    def fails(self, node: str, build: BuildId, attempt: int) -> None:
-        """A build has failed on a node."""
-        self._failed[node] = build, attempt
 
     def arrives(self, node: str) -> None:
         """A node is in no transition any more."""

@@ -257,7 +257,7 @@ class World:
         """What a person does: often what there is to do next, sometimes anything."""
         database, dice = self.planes[argument % len(self.planes)].database, argument >> 4
         latest = database.latest
-        if latest is None or (latest.phase not in LIVE and dice & 3) or dice & 31 == 0:
+        if latest is None or (latest.phase not in LIVE and dice & 3) or dice & 7 == 0:
             if database.holds and dice & 8:
                 return Press("hold")
             return Press("deploy", BUILDS[(dice >> 5) % len(BUILDS)])
