@@ -189,7 +189,11 @@ class StoreDenied(StoreError):
 
 
 def family(kind: type[HeadwayError] = HeadwayError) -> Iterator[type[HeadwayError]]:
-    """``kind`` and everything below it, parents first."""
+    """``kind`` and everything below it in this module, parents first.
+
+    What an adapter derives for itself is, to everybody else, what it is derived from.
+    """
     yield kind
     for child in kind.__subclasses__():
-        yield from family(child)
+        if child.__module__ == __name__:
+            yield from family(child)
