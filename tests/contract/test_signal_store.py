@@ -18,6 +18,7 @@ from headway.signals.embedded import EmbeddedSignals
 from headway.signals.port import Entry, Lease, SignalStore
 from headway.signals.stores import open_store
 from tests.contract.store_servers import Cluster, call, start
+from tests.contract.watching import watching
 
 pytestmark = pytest.mark.anyio
 
@@ -110,22 +111,6 @@ async def place(request, tmp_path, servers, monkeypatch) -> AsyncIterator[Place]
 @pytest.fixture
 async def store(place: Place) -> SignalStore:
     return place.open()
-
-
-@asynccontextmanager
-async def watching(store: SignalStore, key: str) -> AsyncIterator[asyncio.Queue[Entry | None]]:
-    seen: asyncio.Queue[Entry | None] = asyncio.Queue()
-
-    async def follow() -> None:
-        async for entry in store.watch(key):
-            seen.put_nowait(entry)
-
-    task = asyncio.create_task(follow())
-    try:
-        yield seen
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def within(awaitable: Awaitable[T]) -> T:

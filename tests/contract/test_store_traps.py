@@ -24,6 +24,7 @@ from headway.signals.lease import KeptLease, now
 from headway.signals.port import Entry, SignalStore
 from headway.signals.stores import open_store
 from tests.contract.store_servers import Cluster, call, start
+from tests.contract.watching import watching
 
 pytestmark = pytest.mark.anyio
 
@@ -58,22 +59,6 @@ async def opened(url: str) -> AsyncIterator[SignalStore]:
         yield store
     finally:
         await store.close()
-
-
-@contextlib.asynccontextmanager
-async def watching(store: SignalStore, key: str) -> AsyncIterator[asyncio.Queue[Entry | None]]:
-    seen: asyncio.Queue[Entry | None] = asyncio.Queue()
-
-    async def follow() -> None:
-        async for entry in store.watch(key):
-            seen.put_nowait(entry)
-
-    task = asyncio.create_task(follow())
-    try:
-        yield seen
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def come(seen: asyncio.Queue[Entry | None], value: bytes) -> None:
