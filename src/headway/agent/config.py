@@ -26,6 +26,7 @@ from headway.model.names import Name, NodeName, Seconds
 DEFAULT_COUNTERS = {
     "requests": "http_requests_total",
     "errors": 'http_requests_total{status=~"5.."}',
+    "latency": "http_request_duration_seconds_sum",
 }
 
 

@@ -174,6 +174,7 @@ def start(
         layer=layer,
         retry={step.tier: 1.0 for step in plan},
         metrics=tuple(m.name for m in app.metrics if m.importance is not Importance.WATCH),
+        at_most=app.guard.at_most_in,
     )
     return signalled(state, by, why, now)
 
@@ -215,7 +216,7 @@ def _observe(state: Rollout, event: Observed, now: float) -> Decision:
         return Decision(state, why=state.why)
     found = examine(state, event, now)
     state, news = _note_verdicts(state, found)
-    alerts = tuple(Alert(v.sentence) for v in news if v.outcome is Outcome.FAIL)
+    alerts = tuple(Alert(v.sentence, v.metric) for v in news if v.outcome is Outcome.FAIL)
     if state.phase is Phase.PAUSED:
         return Decision(state, alerts, _told(news) or state.why)
     if found.revert and state.base is not None:

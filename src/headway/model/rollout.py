@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from headway.model.hold import Hold
 from headway.model.names import Amount, BuildId, Fraction, Name
-from headway.model.plan import Step
+from headway.model.plan import ByGate, Step
 from headway.model.signal import Layer, Signal
 from headway.model.verdict import Verdict
 
@@ -45,8 +45,9 @@ class Rollout(Struct, frozen=True):
     there is one. ``metrics`` are those that a step may require. ``objections`` are what made
     the machine pause (``nodes``, ``deadline``, ``smoke``, ``metric:NAME``, ``data:NAME``), and
     ``waived`` those that a person has overruled for this step. ``turned``, ``layer`` and
-    ``retry`` are as in the signal. ``overtaken`` is the epoch of the last signal from outside the
-    control plane that was taken over. ``why`` is the sentence of the last decision.
+    ``retry`` are as in the signal. ``at_most`` is what the guard may do in steps of each gate.
+    ``overtaken`` is the epoch of the last signal from outside the control plane that was taken
+    over. ``why`` is the sentence of the last decision.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Rollout(Struct, frozen=True):
     objections: tuple[str, ...] = ()
     waived: tuple[str, ...] = ()
     overtaken: int = 0
+    at_most: ByGate = ByGate()
 
 
 class NodeState(StrEnum):
@@ -231,6 +233,7 @@ class Alert(Struct, frozen=True, tag="alert"):
     """Tell people of a failing metric on which nothing follows by itself."""
 
     sentence: str
+    metric: str = ""
 
 
 Effect = WriteSignal | RunSmoke | PlaceHold | Alert

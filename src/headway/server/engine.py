@@ -85,6 +85,9 @@ class Judge(Protocol):
     def forget(self, app: str, node: str) -> None:
         """Drop a node that is no longer enrolled."""
 
+    def watched(self, app: AppConfig) -> AppConfig:
+        """The app with those metrics that can be judged."""
+
     def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
         """What the metrics say about a rollout."""
 
@@ -183,7 +186,7 @@ class Engine:
             def begin() -> Decision:
                 return core.start(
                     id=f"{app}-{epoch + 1}",
-                    app=known.config,
+                    app=self._judge.watched(known.config) if self._judge else known.config,
                     plan_name=request.plan,
                     base=known.live_build,
                     target=build.id,

@@ -6,17 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headway.builds.storage import warehouse
+from headway.guard.watch import Guard
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
+from headway.server.crier import Crier
 from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.desk import ReportDesk
 from headway.server.door import NodeDoor
-from headway.server.engine import Engine, Judge
+from headway.server.engine import Engine
 from headway.server.fleet import Fleet
+from headway.server.guardhouse import Guardhouse
 from headway.server.news import News
+from headway.server.patrols import Patrols
 from headway.server.publisher import Publisher
 from headway.server.roster import Roster
+from headway.server.supplies import Supplies
 from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
 from headway.signals.hub_server import NodeServer
@@ -43,7 +48,8 @@ class ControlPlane:
         release_key: Signer,
         build_trust: Trust,
         signal_trust: Trust | None = None,
-        judge: Judge | None = None,
+        guard: Guard | None = None,
+        supplies: Supplies | None = None,
         clock: Callable[[], float] = time.time,
         direct: bool = False,
         may_write: Callable[[], None] = lambda: None,
@@ -63,8 +69,22 @@ class ControlPlane:
         publisher = Publisher(signals, release_key, trust, may_write)
         token_of = self.callers.hash_of
         self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
-        self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
+        self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, guard)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, self.news, clock)
+        self.guard = guard
+        supplies = supplies or Supplies()
+        self.crier = Crier(database, supplies.announcers, supplies.public_url, clock)
+        self.guardhouse: Guardhouse | None = None
+        if guard is not None:
+            self.guardhouse = Guardhouse(
+                database,
+                guard,
+                Patrols(database, guard, self.news, clock),
+                clock,
+                supplies.secrets,
+                supplies.history,
+                supplies.statsd,
+            )
         self.attendance = Attendance(signals, self.roster, self.desk, self.fleet, clock)
         self._direct = direct
         self.door = NodeDoor(self.callers, self.roster, self.desk)
@@ -80,7 +100,11 @@ class ControlPlane:
         self.callers.admit(*await self.database.read(tokens.every))
         await self.roster.load()
         await self.desk.load()
+        if self.guardhouse is not None:
+            await self.guardhouse.load()
+            await self.guardhouse.start()
         await self.engine.start()
+        self.crier.start()
         if self._direct:
             self.attendance.start()
         self.nodes.start()
@@ -97,6 +121,9 @@ class ControlPlane:
         await self.attendance.close()
         await self.desk.close()
         await self.engine.close()
+        if self.guardhouse is not None:
+            await self.guardhouse.close()
+        await self.crier.close()
         await self.signals.close()
         await self.database.close()
         self.storage.close()

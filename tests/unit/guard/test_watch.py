@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from headway.guard.evidence import Evidence, replay
-from headway.guard.watch import FIRST_LOOKS, WATCHED
+from headway.guard.course import FIRST_LOOKS
+from headway.guard.watch import WATCHED
 from headway.model.plan import Action, Direction, Guarding, Importance, Kind, Metric
 from headway.model.rollout import Phase
 from headway.model.verdict import Outcome
