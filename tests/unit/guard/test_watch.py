@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from headway.guard.evidence import Evidence, replay
 from headway.guard.course import FIRST_LOOKS
+from headway.guard.evidence import Evidence, replay
 from headway.guard.watch import WATCHED
 from headway.model.plan import Action, Direction, Guarding, Importance, Kind, Metric
 from headway.model.rollout import Phase
