@@ -1,7 +1,7 @@
 """A real Prometheus that scrapes real processes, and a real Graphite, on free ports.
 
-Both also know a past that was made up: `Past` says what each node told at each time. Each process is
-ended by its own id.
+Both also know a past that was made up: `Past` says what each node told at each time. Each process
+is ended by its own id.
 """
 
 import contextlib
@@ -125,7 +125,8 @@ def graphite(room: Path, past: Past) -> Iterator[Metrics]:
     (port,) = free_ports(1)
     # The web server starts a second process, which reads what it needs from its environment.
     argv = [
-        "/usr/bin/env", "GRAPHITE_SETTINGS_MODULE=place", "DJANGO_SETTINGS_MODULE=graphite.settings",
+        "/usr/bin/env", "GRAPHITE_SETTINGS_MODULE=place",
+        "DJANGO_SETTINGS_MODULE=graphite.settings",
         f"PYTHONPATH={room}", sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}",
         "--no-control-socket", "--worker-tmp-dir", str(room), "graphite.wsgi",
     ]  # fmt: skip

@@ -206,7 +206,7 @@ async def test_a_server_that_stands_still_is_unreachable_in_time(
     began = time.monotonic()
     real_prometheus.server.pause()
     try:
-        with pytest.raises(Unreachable, match="within 0.5 s"):
+        with pytest.raises(Unreachable, match=r"within 0\.5 s"):
             await source.read("vector(1)", Span(BEGIN, BEGIN + 60, STEP))
     finally:
         real_prometheus.server.resume()

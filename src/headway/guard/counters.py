@@ -161,7 +161,7 @@ class Counters:
             return
         if reset and not changed and sample.source == REPORTED and RESTARTS not in sample.totals:
             self._count(sample, {RESTARTS: 1.0}, last.at, now)
-        if now < warm_at:
+        if now < warm_at or (changed and not reset):
             return
         span = now - last.at
         sums = {seconds_of(sample.source): span}
@@ -171,10 +171,9 @@ class Counters:
                 sums[name] = total
             elif not changed and name in totals:
                 sums[name] = total - before
-        if not changed:
-            sums |= sample.counts
-            for name, level in sample.levels.items():
-                sums[name] = level * span
+        sums |= sample.counts
+        for name, level in sample.levels.items():
+            sums[name] = level * span
         self._count(sample, sums, last.at, now)
 
     def forget(self, app: str, node: str) -> None:

@@ -104,7 +104,7 @@ class Course:
                 said = self._said.get(verdict.metric)
                 if said is None or (said.outcome, said.action) != (verdict.outcome, verdict.action):
                     self._said[verdict.metric] = verdict
-                    record.told.append(Told(last, verdict))
+                    record.told.append(Told(last, len(record.marks), verdict))
         return self._verdicts
 
     def bench(self) -> Bench:

@@ -141,6 +141,10 @@ class Bench:
         self._last = rows
         self._panel.look(_tick(rows))
 
+    def findings(self, look: float) -> judge.Codes:
+        """A `judge.Finding` on each metric, without words."""
+        return judge.conclude(self.terms, self._panel.numbers(), self._guard.silence / look)
+
     def numbers(self) -> Numbers:
         """Where everything stands."""
         return self._panel.numbers()

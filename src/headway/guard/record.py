@@ -47,9 +47,10 @@ class Mark(Struct, frozen=True, array_like=True):
 
 
 class Told(Struct, frozen=True):
-    """A verdict that was news, given after ``look`` looks."""
+    """A verdict that was news, given after ``look`` looks in step number ``step``."""
 
     look: int
+    step: int
     verdict: Verdict
 
 

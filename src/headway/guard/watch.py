@@ -218,7 +218,7 @@ class Guard:
             metrics=watched.metrics,
             guard=app.guard,
             allowances=split(watched.metrics, app.guard.false_alarms, steps),
-            queries=tuple(_query(app, metric) for metric in watched.metrics),
+            queries=tuple(query_of(app, metric) for metric in watched.metrics),
             sources=sources,
             exposures=self._exposures(watched),
             look=max([BUCKET, *(source.every for source in app.sources)]),
@@ -279,7 +279,7 @@ def _judged_steps(rollout: Rollout) -> int:
     return sum(step.checks is not Checks.NONE for step in rollout.plan)
 
 
-def _query(app: AppConfig, metric: Metric) -> str:
+def query_of(app: AppConfig, metric: Metric) -> str:
     """Where a metric's numbers come from, in words."""
     queries = {n: f"{s.name}: {q}" for s in app.sources for n, q in s.queries.items()}
     names = [metric.counter, *([metric.per] if metric.per else [])]

@@ -17,9 +17,11 @@ from litestar.types import ControllerRouterHandler
 import headway
 from headway.model.access import Identity
 from headway.server.api import (
+    announcements,
     apps,
     builds,
     events,
+    guard,
     health,
     holds,
     journal,
@@ -55,6 +57,9 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     rollouts.list_rollouts,
     rollouts.get_rollout,
     rollouts.act,
+    guard.replay_rollout,
+    guard.tune_guard,
+    guard.explain_metric,
     nodes.list_nodes,
     nodes.get_node,
     nodes.hold_node,
@@ -66,6 +71,8 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     holds.list_holds,
     holds.place_hold,
     holds.lift_hold,
+    announcements.list_deliveries,
+    announcements.retry_delivery,
     journal.read_journal,
     events.follow,
     tokens.create_token,

@@ -307,11 +307,8 @@ def test_without_a_base_there_is_nothing_to_revert_to() -> None:
 
 
 def test_no_data_waits_then_pauses_and_never_passes() -> None:
-    story = Story(
-        Step("canary", soak=10, patience=20),
-        Step("production"),
-        metrics=AppConfig("web").metrics[:1],
-    )
+    steps = Step("canary", soak=10, patience=20), Step("production")
+    story = Story(*steps, metrics=AppConfig("web").metrics[:1])
     story.until(Phase.SOAKING)
     assert story.look(15, silent()) is Phase.SOAKING
     assert story.why == "waiting for data on errors"
