@@ -27,7 +27,7 @@ OUTCOME_STYLES = {
 
 @click.group()
 def guard() -> None:
-    """See what the guard saw and said, and what it would have said with other settings."""
+    """See what the guard saw and said, and try other settings."""
 
 
 @guard.command()

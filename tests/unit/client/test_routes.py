@@ -23,6 +23,7 @@ from headway.model.views import (
     PinRequest,
     RepackRequest,
     TokenRequest,
+    TuneRequest,
 )
 from tests.docs.generate import routes
 
@@ -43,6 +44,10 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "rollouts": ("web",),
     "rollout": ("r1",),
     "act": ("r1", "pause", ActionRequest()),
+    "replay": ("r1",),
+    "tune": ("web", TuneRequest()),
+    "explain_metric": ("web", "errors"),
+    "retry_delivery": (7,),
     "nodes": ("web",),
     "node": ("n1",),
     "hold_node": ("n1", NodeHoldRequest("x")),
