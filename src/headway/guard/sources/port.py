@@ -11,6 +11,7 @@ Errors are Unreachable (no answer, or a server's fault: ask again), Denied (the 
 InvalidInput (the query, which will not get better by itself).
 """
 
+from math import floor
 from typing import Protocol
 
 import numpy as np
@@ -35,7 +36,7 @@ class Span(Struct, frozen=True):
 
     def parts(self, most: int) -> "tuple[Span, ...]":
         """The same times in spans of ``most`` at a time."""
-        count = int((self.end - self.begin) / self.step + 1e-9) + 1
+        count = floor((self.end - self.begin) / self.step + 1e-9) + 1
         firsts = range(0, max(count, 0), most)
         return tuple(
             Span(

@@ -290,7 +290,7 @@ def _terms(step: Step) -> str:
     return begins[step.gate] + (f", soaks {duration(step.soak)}" if step.soak else "")
 
 
-_VERDICT_STATES = {
+VERDICT_STATES = {
     Outcome.PASS: "done",
     Outcome.FAIL: "failed",
     Outcome.NO_DATA: "unknown",
@@ -299,7 +299,7 @@ _VERDICT_STATES = {
 
 
 def _verdict(verdict: Verdict) -> VerdictLine:
-    state = _VERDICT_STATES[verdict.outcome]
+    state = VERDICT_STATES[verdict.outcome]
     return VerdictLine(verdict.metric, verdict.outcome.value, state, verdict.sentence)
 
 
