@@ -156,7 +156,7 @@ class Course:
         step = self.record.settings.look
         old, new = _gathered(before.others, step), _gathered(before.own, step)
         ticks = [self._row(new.get(begin, {}), sums) for begin, sums in sorted(old.items())]
-        return np.array(ticks).reshape(-1, len(self._pairs), WIDTH)
+        return np.array(ticks).reshape(len(ticks), len(self._pairs), WIDTH)
 
     def _rows(self, counters: Counters, scene: Scene, since: float, until: float) -> Values:
         new = _total(counters.pieces(scene.canary, since, until))

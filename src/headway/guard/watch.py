@@ -89,6 +89,8 @@ class Guard:
     def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
         """A verdict on each metric, for the nodes of the current step's tier."""
         self.configure(app)
+        if not self.watched(app).metrics:
+            return ()
         course = self._courses.get(rollout.id)
         if course is None or not _fits(course, app):
             began = max(rollout.started_at, now if self._began is None else self._began)
@@ -108,6 +110,8 @@ class Guard:
         and `end_change` in the end.
         """
         self.configure(app)
+        if not self.watched(app).metrics:
+            return ()
         self.counters.split(change.id, change.app, change.nodes, change.at)
         course = self._courses.get(change.id)
         if course is None or not _fits(course, app):
