@@ -51,7 +51,7 @@ def _watched(client: Client, rollout: str) -> bool:
     """Whether the canary finds no fault; what was deployed is gone again afterwards."""
     while True:
         state = client.rollout(rollout).rollout
-        if state.phase is Phase.PAUSED and not _by_metric(state):
+        if state.phase is Phase.PAUSED and not _by_a_check(state):
             raise RolloutFailed(f"the probe {rollout} stands, and says nothing: {state.why}")
         if state.phase in (Phase.ABORTED, Phase.SUPERSEDED, Phase.SUCCEEDED):
             raise RolloutFailed(f"the probe {rollout} was {state.phase}: {state.why}")
@@ -72,5 +72,6 @@ def _gone(client: Client, rollout: str, *, innocent: bool) -> bool:
     return innocent
 
 
-def _by_metric(state: Rollout) -> bool:
-    return any(key.startswith("metric:") for key in state.objections)
+def _by_a_check(state: Rollout) -> bool:
+    """Whether a metric or the smoke test has stopped it, and not a node that failed or was late."""
+    return any(key == "smoke" or key.startswith("metric:") for key in state.objections)

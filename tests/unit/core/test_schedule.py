@@ -37,10 +37,30 @@ ZONES = [
     "Africa/Casablanca",
     "Pacific/Chatham",
 ]
-moments = st.integers(
-    int(datetime(2009, 1, 1, tzinfo=UTC).timestamp()),
-    int(datetime(2031, 1, 1, tzinfo=UTC).timestamp()),
-).map(float)
+FIRST, LAST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (2009, 2031))
+
+
+def changes_of_clocks() -> list[int]:
+    """The days on which any of the zones changes its clocks, or a year ends."""
+    found = [int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in range(2010, 2031)]
+    for zone in map(ZoneInfo, ZONES):
+        before = None
+        for day in range(FIRST, LAST, 86400):
+            offset = datetime.fromtimestamp(day, zone).utcoffset()
+            if before not in (None, offset):
+                found.append(day - 86400)
+            before = offset
+    return found
+
+
+moments = st.one_of(
+    st.integers(FIRST, LAST).map(float),
+    st.builds(
+        lambda day, offset: float(day + offset),
+        st.sampled_from(changes_of_clocks()),
+        st.integers(-86400, 2 * 86400),
+    ),
+)
 schedules = st.builds(
     Schedule,
     zone=st.sampled_from(ZONES),

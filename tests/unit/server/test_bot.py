@@ -14,9 +14,9 @@ from headway.model.views import ActionRequest, DeployRequest
 from headway.server.bot import BOT, FETCH_SECONDS
 from headway.server.database import apps, holds, journal
 from headway.server.plane import ControlPlane
+from tests.repository import Origin
 from tests.unit.server.conftest import Clock
 from tests.unit.server.herd import NEW, NEWER, OLD, PLAN, Herd
-from tests.unit.server.repository import Origin
 from tests.unit.server.test_releases import TIERS, Stage
 
 pytestmark = pytest.mark.anyio

@@ -13,9 +13,9 @@ from headway.model.releasing import ConfigLane, Releasing
 from headway.model.schedule import Rota, Schedule
 from headway.server.config import ForgeKind, ForgeSettings
 from headway.server.database import apps
+from tests.repository import Origin
 from tests.unit.server.conftest import Clock, Web
 from tests.unit.server.herd import PLAN
-from tests.unit.server.repository import Origin
 
 pytestmark = pytest.mark.anyio
 

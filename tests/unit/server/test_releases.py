@@ -22,8 +22,8 @@ from headway.server.database.outbox import Queue
 from headway.server.plane import ControlPlane
 from headway.server.releases import note_build
 from headway.server.workshop import Workshop
+from tests.repository import Origin, git
 from tests.unit.server.herd import NEW, NEWER, OLD, PLAN, Herd
-from tests.unit.server.repository import Origin, git
 
 pytestmark = pytest.mark.anyio
 
