@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from headway.builds.storage import warehouse
 from headway.guard.watch import Guard
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
+from headway.server.bot import Bot
+from headway.server.config import ForgeSettings
 from headway.server.crier import Crier
 from headway.server.database import tokens
 from headway.server.database.connection import Database
@@ -20,8 +22,10 @@ from headway.server.guardhouse import Guardhouse
 from headway.server.news import News
 from headway.server.patrols import Patrols
 from headway.server.publisher import Publisher
+from headway.server.releases import Releases
 from headway.server.roster import Roster
 from headway.server.supplies import Supplies
+from headway.server.workshop import Workshop
 from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
 from headway.signals.hub_server import NodeServer
@@ -35,8 +39,9 @@ class ControlPlane:
     ``build_trust`` holds the keys whose builds are accepted; ``signal_trust`` those whose
     signals in the store count. With ``direct``, nodes are heard in the store too. ``tidying``
     is held while artifacts are merged or removed, and while a build is taken in, which must
-    find whole what it relies upon. ``may_write`` raises a StoreError while another control plane
-    may be the one that acts.
+    find whole what it relies upon. Copies of the apps' repositories are kept in ``repositories``;
+    smoke tests may run ``smoke_programs``. ``may_write`` raises a StoreError while another control
+    plane may be the one that acts.
     """
 
     def __init__(
@@ -53,6 +58,9 @@ class ControlPlane:
         clock: Callable[[], float] = time.time,
         direct: bool = False,
         may_write: Callable[[], None] = lambda: None,
+        repositories: Path | None = None,
+        forges: Mapping[str, ForgeSettings] | None = None,
+        smoke_programs: Collection[str] = (),
     ) -> None:
         self.clock = clock
         self.may_write = may_write
@@ -69,7 +77,21 @@ class ControlPlane:
         publisher = Publisher(signals, release_key, trust, may_write)
         token_of = self.callers.hash_of
         self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
-        self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, guard)
+        self.workshop = Workshop(repositories, forges or {})
+        self.releases = Releases(database, self.workshop, self.news, clock)
+        self.smoke_programs = frozenset(smoke_programs)
+        self.engine = Engine(
+            database,
+            publisher,
+            self.roster,
+            self.fleet,
+            self.news,
+            clock,
+            guard,
+            self.smoke_programs,
+            self.releases.held_back,
+        )
+        self.bot = Bot(database, self.engine, self.releases, clock)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, self.news, clock)
         self.guard = guard
         supplies = supplies or Supplies()
@@ -105,6 +127,8 @@ class ControlPlane:
             await self.guardhouse.start()
         await self.engine.start()
         self.crier.start()
+        self.releases.start()
+        self.bot.start()
         if self._direct:
             self.attendance.start()
         self.nodes.start()
@@ -120,6 +144,8 @@ class ControlPlane:
         await self.end_streams()
         await self.attendance.close()
         await self.desk.close()
+        await self.bot.close()
+        await self.releases.close()
         await self.engine.close()
         if self.guardhouse is not None:
             await self.guardhouse.close()

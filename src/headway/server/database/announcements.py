@@ -6,7 +6,7 @@ from secrets import token_hex
 from sqlalchemy import Connection, delete, insert, select, update
 
 from headway.model.announcement import Announcement, Delivery, Occasion
-from headway.server.database.tables import announcements, deliveries
+from headway.server.database.tables import announcements, dispatches
 
 
 def add(
@@ -38,7 +38,7 @@ def spread(
     """Put it on its way to each of these places."""
     for target in targets:
         connection.execute(
-            insert(deliveries).values(
+            insert(dispatches).values(
                 announcement=announcement.id,
                 target=target,
                 tries=0,
@@ -57,23 +57,23 @@ def spread(
 
 def due(connection: Connection, now: float, limit: int) -> tuple[Delivery, ...]:
     """What is to be tried now, oldest first."""
-    return _deliveries(
+    return _dispatches(
         connection,
         limit,
-        deliveries.c.done.is_(False),
-        deliveries.c.dead.is_(False),
-        deliveries.c.next_at <= now,
+        dispatches.c.done.is_(False),
+        dispatches.c.dead.is_(False),
+        dispatches.c.next_at <= now,
     )
 
 
 def pending(connection: Connection, dead: bool, limit: int) -> tuple[Delivery, ...]:
     """What has not arrived: what was given up, or what is still tried."""
-    return _deliveries(connection, limit, deliveries.c.done.is_(False), deliveries.c.dead.is_(dead))
+    return _dispatches(connection, limit, dispatches.c.done.is_(False), dispatches.c.dead.is_(dead))
 
 
 def delivered(connection: Connection, delivery: int) -> None:
     """It has arrived."""
-    connection.execute(update(deliveries).where(deliveries.c.id == delivery).values(done=True))
+    connection.execute(update(dispatches).where(dispatches.c.id == delivery).values(done=True))
 
 
 def failed(
@@ -81,8 +81,8 @@ def failed(
 ) -> None:
     """It has not arrived; it is tried again at ``next_at``, or given up."""
     connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == delivery.id)
+        update(dispatches)
+        .where(dispatches.c.id == delivery.id)
         .values(tries=delivery.tries + 1, next_at=next_at, dead=dead, error=error[:500])
     )
 
@@ -90,8 +90,8 @@ def failed(
 def revive(connection: Connection, delivery: int, now: float) -> bool:
     """Try again what was given up; False where there is no such thing."""
     changed = connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == delivery, deliveries.c.dead.is_(True))
+        update(dispatches)
+        .where(dispatches.c.id == delivery, dispatches.c.dead.is_(True))
         .values(dead=False, tries=0, next_at=now)
     )
     return changed.rowcount > 0
@@ -100,16 +100,16 @@ def revive(connection: Connection, delivery: int, now: float) -> bool:
 def forget(connection: Connection, before: float) -> None:
     """Drop what is old, arrived or not."""
     old = select(announcements.c.id).where(announcements.c.at < before)
-    connection.execute(delete(deliveries).where(deliveries.c.announcement.in_(old)))
+    connection.execute(delete(dispatches).where(dispatches.c.announcement.in_(old)))
     connection.execute(delete(announcements).where(announcements.c.at < before))
 
 
-def _deliveries(connection: Connection, limit: int, *which: object) -> tuple[Delivery, ...]:
+def _dispatches(connection: Connection, limit: int, *which: object) -> tuple[Delivery, ...]:
     query = (
-        select(deliveries, announcements.c.announcement.label("document"))
-        .join(announcements, announcements.c.id == deliveries.c.announcement)
+        select(dispatches, announcements.c.announcement.label("document"))
+        .join(announcements, announcements.c.id == dispatches.c.announcement)
         .where(*which)  # type: ignore[arg-type]
-        .order_by(deliveries.c.id)
+        .order_by(dispatches.c.id)
         .limit(limit)
     )
     return tuple(

@@ -30,8 +30,10 @@ from headway.model.announcement import Announcement
 from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.plan import AppConfig
+from headway.model.release import Release, ReleaseEffect
 from headway.model.report import Report
 from headway.model.rollout import LIVE, Effect, Rollout
+from headway.model.schedule import Frozen, Takeover
 from headway.model.signal import NodeRecord
 from headway.model.verdict import Verdict
 
@@ -132,6 +134,7 @@ journal = Table(
     Column("kind", String(32), nullable=False),
     Column("why", Text, nullable=False),
     Column("changes", Document(dict[str, Any]), nullable=False),
+    Column("release", String(80), nullable=False, index=True, server_default=""),
     sqlite_autoincrement=True,
 )
 
@@ -141,9 +144,50 @@ outbox = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("app", ForeignKey("apps.name"), nullable=False, index=True),
     Column("rollout", String(64), nullable=False),
-    Column("effect", Document(Effect), nullable=False),
+    Column("effect", Document(Effect | ReleaseEffect), nullable=False),
     Column("done_at", Float),
+    Column("queue", String(16), nullable=False, server_default="rollout"),
     sqlite_autoincrement=True,
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("app", ForeignKey("apps.name"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", Document(Release), nullable=False),
+    UniqueConstraint("app", "number"),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("app", String(63), primary_key=True),
+    Column("commit", String(64), primary_key=True),
+    Column("release", ForeignKey("releases.id"), primary_key=True),
+)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("app", ForeignKey("apps.name"), nullable=False, index=True),
+    Column("freeze", Document(Frozen), nullable=False),
+)
+
+takeovers = Table(
+    "takeovers",
+    metadata,
+    Column("app", ForeignKey("apps.name"), primary_key=True),
+    Column("takeover", Document(Takeover), nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("mark", String(64), primary_key=True),
+    Column("at", Float, nullable=False, index=True),
 )
 
 holds = Table(
@@ -217,8 +261,8 @@ announcements = Table(
     Column("announcement", Document(Announcement), nullable=False),
 )
 
-deliveries = Table(
-    "deliveries",
+dispatches = Table(
+    "dispatches",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("announcement", ForeignKey("announcements.id", ondelete="CASCADE"), nullable=False),
@@ -228,6 +272,6 @@ deliveries = Table(
     Column("done", Boolean, nullable=False),
     Column("dead", Boolean, nullable=False),
     Column("error", Text, nullable=False),
-    Index("ix_deliveries_done_dead_next_at", "done", "dead", "next_at"),
+    Index("ix_dispatches_done_dead_next_at", "done", "dead", "next_at"),
     sqlite_autoincrement=True,
 )

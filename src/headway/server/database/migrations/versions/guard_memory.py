@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "guard_memory"
-down_revision = "first_tables"
+down_revision = "releases_and_schedule"
 
 
 def upgrade() -> None:
@@ -69,7 +69,7 @@ def upgrade() -> None:
     op.create_index("ix_announcements_at", "announcements", ["at"])
     op.create_index("ix_announcements_spread", "announcements", ["spread"])
     op.create_table(
-        "deliveries",
+        "dispatches",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("announcement", sa.String(length=32), nullable=False),
         sa.Column("target", sa.String(length=63), nullable=False),
@@ -81,10 +81,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["announcement"],
             ["announcements.id"],
-            name="fk_deliveries_announcement_announcements",
+            name="fk_dispatches_announcement_announcements",
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_deliveries"),
+        sa.PrimaryKeyConstraint("id", name="pk_dispatches"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_deliveries_done_dead_next_at", "deliveries", ["done", "dead", "next_at"])
+    op.create_index("ix_dispatches_done_dead_next_at", "dispatches", ["done", "dead", "next_at"])
