@@ -96,6 +96,10 @@ def epochs_stand_still(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rollout, "signalled", same_epoch)
 
 
+def failed_nodes_take_no_place(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(wave, "_is_moving", lambda node: node.state is NodeState.MOVING)
+
+
 @pytest.mark.parametrize(
     ("mutate", "laws"),
     [

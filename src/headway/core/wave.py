@@ -34,7 +34,8 @@ def rise(
 ) -> float:
     """The highest front between ``front`` and ``to`` that the limits allow now.
 
-    A node in transition is one that is moving, or that was told to and has fallen silent.
+    A node in transition is one that is moving, one that has failed and is on its way back, or one
+    that was told to move and has fallen silent.
     """
     return _raise(nodes, front, front, to, bound, lambda node: _will_move(node, target))
 
@@ -70,11 +71,11 @@ def fall(nodes: Sequence[NodeView], front: float, bound: Limits, base: BuildId) 
 
     A silent node does not slow a revert down: those that answer are brought back first.
     """
-    busy = Counter(node.zone for node in nodes if node.state is NodeState.MOVING)
+    busy = Counter(node.zone for node in nodes if _is_moving(node))
     for node in reversed(nodes):
         if node.position >= front:
             continue
-        if node.state is not NodeState.MOVING and _will_move(node, base):
+        if not _is_moving(node) and _will_move(node, base):
             if not _room(busy, node.zone, bound):
                 return front
             busy[node.zone] += 1
@@ -90,7 +91,11 @@ def within(nodes: Iterable[NodeView], front: float) -> list[NodeView]:
 def _in_transition(node: NodeView, front: float) -> bool:
     if node.state is NodeState.UNKNOWN:
         return node.position < front
-    return node.state is NodeState.MOVING
+    return _is_moving(node)
+
+
+def _is_moving(node: NodeView) -> bool:
+    return node.state is NodeState.MOVING or node.away
 
 
 def _will_move(node: NodeView, build: BuildId) -> bool:

@@ -103,6 +103,8 @@ class NodeView(Struct, frozen=True):
     state: NodeState
     running: BuildId | None = None
     why: str = ""
+    away: bool = False
+    """It has failed, and does not serve yet: it is on its way back."""
 
 
 class FleetView(Struct, frozen=True):

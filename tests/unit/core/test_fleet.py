@@ -70,6 +70,21 @@ def test_what_failed_is_named_until_it_may_try_again() -> None:
     assert state(running=TARGET, failed=Failure(BASE, 7)) is NodeState.FAILED
 
 
+def test_a_failed_node_that_has_not_heard_who_may_try_again_may_be_moving() -> None:
+    asked = structs.replace(REVERTING, attempt=9, retry={"production": 0.0})
+    for epoch, expected in ((8, NodeState.MOVING), (9, NodeState.FAILED)):
+        report = structs.replace(REPORT, epoch=epoch, failed=Failure(BASE, 7))
+        assert see("web", Member(RECORD, report, 100.0), asked, 101.0, 15.0).state is expected
+
+
+@pytest.mark.parametrize("activity", Activity)
+def test_a_failed_node_is_away_until_it_serves_again(activity: Activity) -> None:
+    report = structs.replace(REPORT, activity=activity, failed=Failure(BASE, 7))
+    seen = see("web", Member(RECORD, report, 100.0), REVERTING, 101.0, 15.0)
+    serves = {Activity.IDLE, Activity.FETCHING, Activity.PREPARING}
+    assert (seen.state, seen.away) == (NodeState.FAILED, activity not in serves)
+
+
 def test_silence_is_unknown_and_a_hold_is_a_hold() -> None:
     assert see("web", Member(RECORD, REPORT, 80.0), REVERTING, 101.0, 15.0).state is (
         NodeState.UNKNOWN
