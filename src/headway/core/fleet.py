@@ -80,10 +80,8 @@ def see(
     if build is None:
         return node(NodeState.DONE, why)
     if has_failed(report.failed, build, signal, seat):
-        if report.epoch < signal.attempt:
-            # An earlier signal may have asked it to try again, and it may be about to.
-            return node(NodeState.MOVING, f"has not answered epoch {signal.attempt} yet")
-        away = report.activity in _AWAY
+        # An earlier signal may have asked it to try again, and it may be about to.
+        away = report.activity in _AWAY or report.epoch < signal.attempt
         return node(NodeState.FAILED, report.error or f"{build[:12]} failed here", away)
     if report.epoch < signal.turned:
         return node(NodeState.MOVING, f"has not answered epoch {signal.turned} yet")

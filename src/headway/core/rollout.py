@@ -298,6 +298,8 @@ def _advance(state: Rollout, event: Advance, now: float) -> Decision:
         raise Refused(found.held)
     if not found.complete:
         raise Refused(f"not green any more: {found.waiting_for}")
+    if found.revert or found.pause:
+        raise Refused(f"not green any more: {found.revert or found.pause}")
     upcoming = plans.following(state.plan, state.step, event.fleet)
     if upcoming is None:
         upcoming = len(state.plan) - 1

@@ -104,7 +104,7 @@ class NodeView(Struct, frozen=True):
     running: BuildId | None = None
     why: str = ""
     away: bool = False
-    """It has failed, and does not serve yet: it is on its way back."""
+    """It has failed, and may not serve yet: it is on its way back, or may be trying again."""
 
 
 class FleetView(Struct, frozen=True):

@@ -70,11 +70,12 @@ def test_what_failed_is_named_until_it_may_try_again() -> None:
     assert state(running=TARGET, failed=Failure(BASE, 7)) is NodeState.FAILED
 
 
-def test_a_failed_node_that_has_not_heard_who_may_try_again_may_be_moving() -> None:
+def test_a_failed_node_that_has_not_heard_who_may_try_again_may_be_away() -> None:
     asked = structs.replace(REVERTING, attempt=9, retry={"production": 0.0})
-    for epoch, expected in ((8, NodeState.MOVING), (9, NodeState.FAILED)):
+    for epoch, away in ((8, True), (9, False)):
         report = structs.replace(REPORT, epoch=epoch, failed=Failure(BASE, 7))
-        assert see("web", Member(RECORD, report, 100.0), asked, 101.0, 15.0).state is expected
+        seen = see("web", Member(RECORD, report, 100.0), asked, 101.0, 15.0)
+        assert (seen.state, seen.away) == (NodeState.FAILED, away)
 
 
 @pytest.mark.parametrize("activity", Activity)
