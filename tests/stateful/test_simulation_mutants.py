@@ -58,7 +58,7 @@ def writes_are_not_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def concurrency_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(wave, "_room", lambda busy, zone, bound: True)
+    patch.setattr(wave, "_fits", lambda busy, zone, bound: True)
 
 
 def unknown_nodes_are_healthy(patch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def rise(
 
 def retry(nodes: Sequence[NodeView], front: float, to: float, bound: Limits) -> float:
     """As ``rise``, for the front below which failed nodes try again; ``to`` is the wave's."""
-    return _raise(nodes, to, front, to, bound, lambda node: node.state is NodeState.FAILED)
+    return _raise(nodes, to, front, to, bound, _may_have_failed)
 
 
 def _raise(
@@ -60,9 +60,10 @@ def _raise(
         if node.position >= to:
             break
         if moves(node):
-            if not _room(busy, node.zone, bound):
+            if not _in_transition(node, told):
+                busy[node.zone] += 1
+            if not _fits(busy, node.zone, bound):
                 return max(front, node.position)
-            busy[node.zone] += 1
     return max(front, to)
 
 
@@ -75,10 +76,10 @@ def fall(nodes: Sequence[NodeView], front: float, bound: Limits, base: BuildId) 
     for node in reversed(nodes):
         if node.position >= front:
             continue
-        if not _is_moving(node) and _will_move(node, base):
-            if not _room(busy, node.zone, bound):
-                return front
+        if not _is_moving(node) and _is_elsewhere(node, base):
             busy[node.zone] += 1
+            if not _fits(busy, node.zone, bound):
+                return front
         front = node.position
     return 0.0
 
@@ -99,8 +100,18 @@ def _is_moving(node: NodeView) -> bool:
 
 
 def _will_move(node: NodeView, build: BuildId) -> bool:
+    """Whether it runs another build, or may do so by now."""
+    unsure = node.state is NodeState.UNKNOWN or _is_moving(node)
+    return _is_elsewhere(node, build) or unsure
+
+
+def _is_elsewhere(node: NodeView, build: BuildId) -> bool:
     return node.state is not NodeState.HELD and node.running != build
 
 
-def _room(busy: Counter[str], zone: str, bound: Limits) -> bool:
-    return busy.total() < bound.total and busy[zone] < bound.zones[zone]
+def _may_have_failed(node: NodeView) -> bool:
+    return node.state in (NodeState.FAILED, NodeState.UNKNOWN)
+
+
+def _fits(busy: Counter[str], zone: str, bound: Limits) -> bool:
+    return busy.total() <= bound.total and busy[zone] <= bound.zones[zone]
