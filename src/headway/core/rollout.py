@@ -213,6 +213,9 @@ def _observe(state: Rollout, event: Observed, now: float) -> Decision:
         return revert.go_on(state, event.fleet, now)
     if state.phase not in LIVE:
         return Decision(state, why=state.why)
+    if now < state.since:
+        # The clock of the process before this one was ahead; nobody waits for it to come true.
+        state = structs.replace(state, since=now, step_since=min(state.step_since, now))
     found = examine(state, event, now)
     state, news = _note_verdicts(state, found)
     alerts = tuple(Alert(v.sentence) for v in news if v.outcome is Outcome.FAIL)
