@@ -41,18 +41,8 @@ class HubDoor:
         self._cut = cut
         self._known: dict[str, tuple[int, str]] = {}
 
-    async def load(self) -> None:
-        """Know every node that is enrolled, so that a whole fleet can come at once.
-
-        Raises StoreError.
-        """
-        for key, entry in (await self._store.list(_NODES)).items():
-            self.notice(key, entry.value)
-
     def notice(self, key: str, value: bytes) -> None:
-        """Take note of a value from the store: a node whose token has changed is cut off."""
-        if not key.startswith(_NODES):
-            return
+        """Take note of a record from the store: a node whose token has changed is cut off."""
         node = key.removeprefix(_NODES)
         heard, before = self._read(node, value), self._known.get(node)
         # A store that was rolled back must not bring a revoked token back.

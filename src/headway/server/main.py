@@ -21,8 +21,8 @@ from headway.model.access import Role
 from headway.server import leadership, premises
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
-from headway.server.cockpit.routes import cockpit
 from headway.server.clock import SteadyClock
+from headway.server.cockpit.routes import cockpit
 from headway.server.config import ServerConfig
 from headway.server.database import tokens
 from headway.server.database.connection import Database

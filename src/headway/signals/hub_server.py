@@ -300,9 +300,11 @@ class NodeConnection(asyncio.Protocol):
 
     def _settled(self, done: "asyncio.Future[None]") -> None:
         """A request has been dealt with."""
-        if done.cancelled() or self._transport.is_closing():
+        if done.cancelled():
             return
         error = done.exception()
+        if self._transport.is_closing():
+            return
         if error is None:
             if not self._keys:
                 self._answer(_DONE)
