@@ -328,7 +328,9 @@ async def burn(kind: str, room: Path, rounds: int, seed: int) -> None:
                 watching.cancel()
         except BaseException:
             print("FAILED after", *fire.story, file=sys.stderr)
-            print(fire.control.log.read_text()[-6000:], file=sys.stderr)
+            told = fire.control.log.read_text().splitlines()
+            said = [line for line in told if '"event": "request"' not in line]
+            print("\n".join(said)[-6000:], file=sys.stderr)
             raise
         finally:
             await fire.close()
