@@ -85,6 +85,9 @@ def see(
         return node(NodeState.FAILED, report.error or f"{build[:12]} failed here", away)
     if report.epoch < signal.turned:
         return node(NodeState.MOVING, f"has not answered epoch {signal.turned} yet")
+    if 0 < report.serial < record.serial:
+        # Where a hold was lifted, it may go where an earlier signal sends it.
+        return node(NodeState.MOVING, "has not answered the latest about it yet")
     if running == build and _at_rest(report, signal):
         return node(NodeState.DONE, why)
     if report.activity is Activity.IDLE:

@@ -133,4 +133,5 @@ def _says_more(report: Report, before: Report) -> bool:
         or report.output != before.output
         or report.failed != before.failed
         or report.inspection != before.inspection
+        or report.serial != before.serial
     )
