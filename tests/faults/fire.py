@@ -217,6 +217,10 @@ class Fire:
         ours: list[str] = []
 
         async def done() -> bool:
+            if self.control.process.poll() is not None:
+                # It has found only now that the rival led meanwhile, and is started again.
+                ours.clear()
+                await self._leads()
             with contextlib.suppress(httpx2.HTTPError):
                 if not ours:
                     for hold in (await self._call("GET", "/v1/holds")).json():
