@@ -12,9 +12,10 @@ from hashlib import sha256
 import msgspec
 import structlog
 
-from headway.errors import Denied, StoreError, Unauthenticated, Unreachable, Untrusted
+from headway.errors import Denied, NotFound, StoreError, Unauthenticated, Unreachable, Untrusted
 from headway.hub.upstream import Upstream
 from headway.model.names import NodeName
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Enrolment
 from headway.model.signal import RECORD_TYPE, NodeRecord, record_key
 from headway.signals.port import SignalStore
@@ -74,6 +75,10 @@ class HubDoor:
     def report(self, secret: str, body: bytes) -> asyncio.Future[None]:
         """Pass reports on; done when the control plane has them. Raises Busy."""
         return self._upstream.report(secret, body)
+
+    def peers(self, secret: str, ask: PeerAsk) -> PeerAnswer:
+        """A hub does not know who has what. Raises NotFound."""
+        raise NotFound("a hub knows no peers; ask the control plane")
 
     async def _look_up(self, node: str) -> None:
         key = record_key(node)

@@ -74,6 +74,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     node.enrol,
     node.watch,
     node.report,
+    node.peers,
     node.pass_on,
 )
 
