@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -370,14 +370,16 @@ def test_of_evil_peers_only_so_many_are_tried(site: Site, monkeypatch: pytest.Mo
 
 
 def ask(site: Site, body: bytes, path: str = "/v1/web/blobs", **headers: str) -> tuple[int, bytes]:
+    """Status and body; 503 also where the door was shut before the request was out."""
     host, _, port = site.serving.address.rpartition(":")
-    line = http.client.HTTPConnection(host, int(port), timeout=10)
-    given = {PASS_HEADER: ticket(site.serving.address)} | headers
-    line.request("POST", path, body, given)
-    answer = line.getresponse()
-    said = answer.status, answer.read()
-    line.close()
-    return said
+    with closing(http.client.HTTPConnection(host, int(port), timeout=10)) as line:
+        try:
+            given = {PASS_HEADER: ticket(site.serving.address)} | headers
+            line.request("POST", path, body, given)
+            with line.getresponse() as answer:
+                return answer.status, answer.read()
+        except ConnectionError:
+            return 503, b""
 
 
 def a_digest(site: Site) -> str:
