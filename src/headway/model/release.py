@@ -33,7 +33,7 @@ class Review(StrEnum):
     """There is nobody to ask: no pull request, or no forge."""
 
 
-class Tests(StrEnum):
+class CheckState(StrEnum):
     """What the automatic checks have said of a change."""
 
     GREEN = "green"
@@ -63,7 +63,7 @@ class Change(Struct, frozen=True):
     number: int | None = None
     url: Text = ""
     review: Review = Review.UNKNOWN
-    tests: Tests = Tests.UNKNOWN
+    tests: CheckState = CheckState.UNKNOWN
     merged_at: float = 0.0
     lane: Lane = Lane.CODE
     paths: tuple[str, ...] = ()

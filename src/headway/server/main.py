@@ -112,6 +112,9 @@ async def _act(
         clock=SteadyClock(),
         direct=config.direct,
         may_write=leading.check if leading is not None else lambda: None,
+        repositories=config.data / "repositories",
+        forges=config.forges,
+        smoke_programs=config.smoke_programs,
     )
     try:
         await plane.start()

@@ -33,7 +33,7 @@ BREATH_SECONDS = 0.1
 """The pause after a query that woke for nothing, as one for a missing key does."""
 
 BREATH_PER_ENTRY = 0.0001
-"""The pause for each entry of a directory that was read whole: ten thousand in a second, no more."""
+"""The pause for each entry of a directory that was read whole: ten thousand in a second."""
 
 _NOT_APPLIED = (b"No cluster leader", b"No known Consul servers")
 
