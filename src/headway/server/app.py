@@ -98,6 +98,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     node.enrol,
     node.watch,
     node.report,
+    node.peers,
     node.pass_on,
 )
 

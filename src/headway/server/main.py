@@ -21,6 +21,7 @@ from headway.model.access import Role
 from headway.server import leadership, premises
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.clock import SteadyClock
 from headway.server.cockpit.routes import cockpit
 from headway.server.config import ServerConfig
 from headway.server.database import tokens
@@ -110,6 +111,7 @@ async def _act(
         signal_trust=keys.signal_trust,
         guard=Guard(),
         supplies=supplies(config),
+        clock=SteadyClock(),
         direct=config.direct,
         may_write=leading.check if leading is not None else lambda: None,
         repositories=config.data / "repositories",
