@@ -19,6 +19,7 @@ from headway.model.access import Identity
 from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.plan import AppConfig
 from headway.model.release import Release
 from headway.model.release_views import (
@@ -317,6 +318,10 @@ class Client(Wire):
     def report(self, reports: Sequence[Report]) -> None:
         """Hand in reports; on return they are durable. [POST /v1/node/reports, node]"""
         self.send("POST", "/v1/node/reports", body=list(reports))
+
+    def find_peer(self, ask: PeerAsk) -> PeerAnswer:
+        """Where the node is to get a build. [POST /v1/node/peers, node]"""
+        return self.call("POST", "/v1/node/peers", PeerAnswer, body=ask)
 
     def pass_on(self, packets: Sequence[Packet]) -> list[Problem | None]:
         """Hand in what many nodes have reported to a hub. [POST /v1/hub/reports, public]"""

@@ -17,9 +17,10 @@ class Findings(Struct, frozen=True):
     """The findings. Each text is one sentence, or empty where there is nothing to say.
 
     ``complete``: the wave has arrived, and every node of the step has attested, failed within
-    the budget, or is held (those are ``exceptions``). ``green``: complete, soaked, and checked.
-    ``waiting_for`` says what is missing. ``revert`` and ``pause`` are demands of the guard and
-    of the rules, ``objections`` what a person overrules by resuming. ``held`` is a person's.
+    the budget and serves again, or is held (those are ``exceptions``). ``green``: complete,
+    soaked, and checked. ``waiting_for`` says what is missing. ``revert`` and ``pause`` are demands
+    of the guard and of the rules, ``objections`` what a person overrules by resuming. ``held`` is a
+    person's.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -45,7 +46,7 @@ def examine(state: Rollout, observed: Observed, now: float) -> Findings:
     front = state.fractions.get(step.tier, 0.0)
     arrived = front >= step.share
     told = within(nodes, front)
-    late = [n for n in nodes if n.state in (NodeState.MOVING, NodeState.UNKNOWN)]
+    late = [n for n in nodes if n.away or n.state in (NodeState.MOVING, NodeState.UNKNOWN)]
     complete = arrived and not late
     verdicts = observed.verdicts if step.checks is not Checks.NONE else ()
     silent = _silent(state, step, verdicts)

@@ -229,6 +229,9 @@ def _observe(state: Rollout, event: Observed, now: float) -> Decision:
         return revert.go_on(state, event.fleet, now)
     if state.phase not in LIVE:
         return Decision(state, why=state.why)
+    if now < state.since:
+        # The clock of the process before this one was ahead; nobody waits for it to come true.
+        state = structs.replace(state, since=now, step_since=min(state.step_since, now))
     found = examine(state, event, now)
     state, news = _note_verdicts(state, found)
     alerts = tuple(Alert(v.sentence) for v in news if v.outcome is Outcome.FAIL)
@@ -330,6 +333,8 @@ def _advance(state: Rollout, event: Advance, now: float) -> Decision:
         raise Refused(f"the next step does not begin: {event.barred}")
     if not found.complete:
         raise Refused(f"not green any more: {found.waiting_for}")
+    if found.revert or found.pause:
+        raise Refused(f"not green any more: {found.revert or found.pause}")
     upcoming = plans.following(state.plan, state.step, event.fleet)
     if upcoming is None:
         upcoming = len(state.plan) - 1

@@ -121,6 +121,8 @@ class NodeView(Struct, frozen=True):
     state: NodeState
     running: BuildId | None = None
     why: str = ""
+    away: bool = False
+    """It has failed, and may not serve yet: it is on its way back, or may be trying again."""
 
 
 class FleetView(Struct, frozen=True):

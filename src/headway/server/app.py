@@ -91,6 +91,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     node.enrol,
     node.watch,
     node.report,
+    node.peers,
     node.pass_on,
 )
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from headway.builds.storage import warehouse
+from headway.model.peers import PeerAnswer, PeerAsk
+from headway.model.report import Report
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
 from headway.server.bot import Bot
@@ -20,6 +22,7 @@ from headway.server.news import News
 from headway.server.publisher import Publisher
 from headway.server.releases import Releases
 from headway.server.roster import Roster
+from headway.server.swarms import Swarms
 from headway.server.workshop import Workshop
 from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
@@ -86,10 +89,11 @@ class ControlPlane:
             self.releases.held_back,
         )
         self.bot = Bot(database, self.engine, self.releases, clock)
-        self.desk = ReportDesk(database, self.fleet, self.engine.hear, self.news, clock)
+        self._swarms = Swarms(self.fleet, release_key, clock)
+        self.desk = ReportDesk(database, self.fleet, self._heard, self.news, clock)
         self.attendance = Attendance(signals, self.roster, self.desk, self.fleet, clock)
         self._direct = direct
-        self.door = NodeDoor(self.callers, self.roster, self.desk)
+        self.door = NodeDoor(self.callers, self.roster, self.desk, self._swarms)
         self.nodes = NodeServer(
             self.hub,
             self.door,
@@ -108,6 +112,14 @@ class ControlPlane:
         if self._direct:
             self.attendance.start()
         self.nodes.start()
+
+    def peers(self, node: str, ask: PeerAsk) -> PeerAnswer:
+        """Where a node is to get a build. Raises Refused."""
+        return self._swarms.ask(node, ask)
+
+    def _heard(self, report: Report) -> None:
+        self._swarms.heard(report)
+        self.engine.hear(report)
 
     async def end_streams(self) -> None:
         """Let every open stream end, so that no reader delays the stop."""

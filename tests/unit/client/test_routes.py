@@ -11,6 +11,7 @@ import pytest
 from headway.client.api import Client
 from headway.errors import InvalidInput
 from headway.model.hold import Scope
+from headway.model.peers import PeerAsk
 from headway.model.plan import AppConfig
 from headway.model.release_views import (
     BisectRequest,
@@ -81,6 +82,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "enrol": (Enrolment("n1", "z", {"web": "canary"}),),
     "watch": (["web", "api"],),
     "report": ([REPORT],),
+    "find_peer": (PeerAsk("web", "a" * 64, "10.0.0.3:8702"),),
     "pass_on": ([Packet("t", msgspec.Raw(b"[]"))],),
 }
 

@@ -69,6 +69,7 @@ MAY = {
     ("POST", "/v1/node/enrol"): {N},
     ("GET", "/v1/node/watch"): {N},
     ("POST", "/v1/node/reports"): {N},
+    ("POST", "/v1/node/peers"): {N},
     ("POST", "/v1/hub/reports"): EVERYBODY,
 }
 
