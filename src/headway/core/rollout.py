@@ -165,7 +165,8 @@ def start(
         raise Refused(held)
     if barred:
         raise Refused(f"{app.name} does not begin: {barred}")
-    why = f"{by} deploys {target[:12]}" + (f": {reason}" if reason else "")
+    how = " as a hotfix" if hotfix else ""
+    why = f"{by} deploys {target[:12]}{how}" + (f": {reason}" if reason else "")
     state = Rollout(
         id=id,
         app=app.name,
