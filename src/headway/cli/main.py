@@ -15,7 +15,7 @@ import click
 
 from headway import __version__
 from headway.cli.call import Call, asking, json_line
-from headway.cli.wording import clean
+from headway.core.words import clean
 from headway.errors import HeadwayError, HookFailed, InvalidInput
 from headway.model.views import Problem
 

@@ -13,12 +13,14 @@ class Scope(StrEnum):
     APP = "app"
     TIER = "tier"
     NODE = "node"
+    TRAIN = "train"
 
 
 class Hold(Struct, frozen=True):
-    """A block on an app, one of its tiers, or a node. Holds never stop a revert.
+    """A block on an app, one of its tiers, a node, or an app's train. Holds never stop a revert.
 
-    ``on`` names the app, ``app/tier`` or the node. ``until`` is when it lapses by itself.
+    ``on`` names the app, ``app/tier`` or the node. Who holds a train holds all that would deploy
+    its app, by whatever way. ``until`` is when it lapses by itself.
     """
 
     id: str
