@@ -9,10 +9,11 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import structs
 
-from headway.core import patch, train
+from headway.core import journal, patch, train
 from headway.core.riding import leader, missing
 from headway.errors import Refused
 from headway.model.hold import Hold, Scope
+from headway.model.plan import TrainSettings
 from headway.model.rollout import LIVE, Phase, PlaceHold
 from headway.model.train import (
     Act,
@@ -37,7 +38,6 @@ from headway.model.train import (
     Stop,
     Tell,
     Train,
-    TrainSettings,
     Uhoh,
     Undo,
     Unhold,
@@ -94,7 +94,7 @@ class TrainMachine(RuleBasedStateMachine):
 
     def keep(self, before: Train, after: Train) -> None:
         if after != before:
-            row = patch.difference(before if self.rows else None, after)
+            row = patch.difference(before, after)
             self.rows.append(msgspec.json.decode(msgspec.json.encode(row)))
         self.state = after
 
@@ -118,7 +118,7 @@ class TrainMachine(RuleBasedStateMachine):
                     self.run, tier=TIERS[at], phase=Phase.ROLLING, attested=False, gate=""
                 )
             case Act(action="pause") if self.run.phase in LIVE - {Phase.REVERTING}:
-                self.run = structs.replace(self.run, phase=Phase.PAUSED, resumable=True)
+                self.run = structs.replace(self.run, phase=Phase.PAUSED, resumable=True, gate="")
             case Act(action="resume"):
                 assert self.run.phase is Phase.PAUSED
                 assert not self.holds
@@ -336,6 +336,29 @@ class TrainMachine(RuleBasedStateMachine):
         self.take(Undo(by))
         self.look()
 
+    @rule(people=st.lists(who, min_size=1, max_size=4, unique=True))
+    def many_join(self, people) -> None:
+        for name in people:
+            self.joins(name, "", name, "open")
+
+    @rule(legs=st.integers(1, 4), all_sign=st.sampled_from([True, True, False]))
+    def it_goes_well(self, legs, all_sign) -> None:
+        """People do what they should, leg by leg; the last may lack a word."""
+        if not self.model.cars:
+            self.many_join(["alice", "bob", "carol"])
+        self.freezes("")
+        self.unhold("dan")
+        for leg in range(legs):
+            for name in tuple(self.model.against):
+                self.good(name)
+            if all_sign or leg < legs - 1:
+                self.all_good()
+            self.the_leader_goes_on()
+            self.rolls(4)
+        if self.state.state is State.ARRIVED and all_sign:
+            self.all_good()
+            self.done(self.model.leader or "dan")
+
     # What the rollout does.
 
     @precondition(lambda self: self.run is not None)
@@ -467,8 +490,7 @@ class TrainMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_journal_gives_the_state(self) -> None:
-        if self.rows:
-            assert msgspec.convert(patch.folded(self.rows), Train) == self.state
+        assert journal.fold_train("web", self.rows) == self.state
 
 
 TestTrain = TrainMachine.TestCase

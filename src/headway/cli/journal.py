@@ -35,7 +35,7 @@ def journal(
     """
     with connect(call) as client:
         begin = _newest(client) if following and after is None else after or 0
-        entries = client.journal(app, rollout, after, limit)
+        entries = client.journal(app, rollout, after, limit, not call.json)
         for entry in entries:
             _tell(call, entry)
         if following:
@@ -60,7 +60,7 @@ def _follow(call: Call, client: Client, after: int, app: str | None, rollout: st
 def _tell(call: Call, entry: JournalEntry) -> None:
     if call.json:
         write_json(entry)
-    else:
+    elif entry.why:
         show(_line(entry))
 
 

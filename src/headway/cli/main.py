@@ -28,6 +28,7 @@ NOUNS = {
     "agent": "Run a node: follow the signal and keep its apps at their builds.",
     "app": "Set up apps and look at them.",
     "build": "Publish builds, make them from commits, and list them.",
+    "chat": "Talk to an app's train, in the words of the chat.",
     "demo": "Start a fleet on this machine; deploy a good build, then a bad one.",
     "deploy": "Start a rollout of a build.",
     "emergency": "Take the fleet back when the control plane is gone.",
@@ -39,6 +40,7 @@ NOUNS = {
     "rollout": "Watch rollouts and steer them.",
     "server": "Run the control plane.",
     "token": "Make and revoke access tokens.",
+    "train": "Ride and lead the train that deploys an app.",
     "why": "Say why nothing is deploying.",
 }
 """Each noun is the module of its name in ``headway.cli``, which is loaded when it is called."""

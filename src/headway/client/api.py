@@ -29,6 +29,7 @@ from headway.model.views import (
     DeployRequest,
     Health,
     HoldRequest,
+    LinkCode,
     NodeHoldRequest,
     NodeStatus,
     Packet,
@@ -39,6 +40,9 @@ from headway.model.views import (
     TokenCreated,
     TokenRequest,
     TokenView,
+    TrainAnswer,
+    TrainRequest,
+    TrainView,
     Why,
 )
 
@@ -137,6 +141,22 @@ class Client(Wire):
         path = f"/v1/rollouts/{segment(rollout)}/{segment(action)}"
         return self.call("POST", path, RolloutView, request)
 
+    def train(self, app: str) -> TrainView:
+        """An app's train. [GET /v1/apps/{app}/train, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}/train", TrainView)
+
+    def ask_train(self, app: str, request: TrainRequest) -> TrainAnswer:
+        """Commands as in chat; to change something takes a deployer.
+        [POST /v1/apps/{app}/train, viewer]
+        """
+        return self.call("POST", f"/v1/apps/{segment(app)}/train", TrainAnswer, request)
+
+    def link_chat(
+        self,
+    ) -> LinkCode:
+        """A code that links a chat account to the caller. [POST /v1/chat/links, viewer]"""
+        return self.call("POST", "/v1/chat/links", LinkCode)
+
     def nodes(self, app: str | None = None) -> list[NodeStatus]:
         """Every node of one app or of all. [GET /v1/nodes, viewer]"""
         return self.call("GET", "/v1/nodes", list[NodeStatus], params={"app": app})
@@ -190,9 +210,16 @@ class Client(Wire):
         rollout: str | None = None,
         after: int | None = None,
         limit: int = 50,
+        told: bool = False,
     ) -> list[JournalEntry]:
         """What came after ``after``, or else the newest; oldest first. [GET /v1/journal, viewer]"""
-        params = {"app": app, "rollout": rollout, "after": after, "limit": limit}
+        params: dict[str, str | int | None] = {
+            "app": app,
+            "rollout": rollout,
+            "after": after,
+            "limit": limit,
+            "told": "true" if told else None,
+        }
         return self.call("GET", "/v1/journal", list[JournalEntry], params=params)
 
     def events(self, last: str = "") -> AbstractContextManager[Iterator[httpx2.ServerSentEvent]]:

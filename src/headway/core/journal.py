@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 
+from headway.core import patch
 from headway.model.rollout import Rollout
+from headway.model.train import Train
 
 
 def changes(before: Rollout | None, after: Rollout) -> dict[str, Any]:
@@ -21,3 +23,8 @@ def fold(rows: Iterable[dict[str, Any]]) -> Rollout:
     for row in rows:
         state |= row
     return msgspec.convert(state, Rollout)
+
+
+def fold_train(app: str, rows: Iterable[dict[str, Any]]) -> Train:
+    """An app's train after these merge patches, oldest first."""
+    return msgspec.convert({"app": app, **patch.folded(rows)}, Train)

@@ -7,7 +7,8 @@ hold or a freeze keeps everybody waiting.
 from msgspec import structs
 
 from headway.core.riding import head, leader, missing
-from headway.model.train import Act, Car, Effect, Lease, State, Tell, Train, TrainSettings
+from headway.model.plan import TrainSettings
+from headway.model.train import Act, Car, Effect, Lease, State, Tell, Train
 
 _WAITS = frozenset({State.BOARDING, State.TESTING, State.READY, State.STOPPED, State.ARRIVED})
 

@@ -100,7 +100,7 @@ def _at(train: Train, event: At) -> Decision:
     tier = _tier(train, event.stage)
     _leads(train, event.by)
     if train.objections:
-        raise Refused(_objected(train))
+        raise Refused(objected(train))
     if train.run is None:
         return _depart(train, event, tier)
     run = train.run
@@ -151,7 +151,7 @@ def _depart(train: Train, event: At, tier: str) -> Decision:
 def _done(train: Train, by: str) -> Decision:
     _leads(train, by)
     if train.objections:
-        raise Refused(_objected(train))
+        raise Refused(objected(train))
     if absent := missing(train):
         raise Refused(f"{' '.join(absent)} has not signed off; wait for `.good`, or `.kick`")
     run, first = _under_way(train), head(train)
@@ -191,6 +191,7 @@ def _under_way(train: Train) -> Run:
     return train.run
 
 
-def _objected(train: Train) -> str:
+def objected(train: Train) -> str:
+    """Who has said uhoh and why, and what ends it."""
     told = [f"{n} ({o.reason})" if o.reason else n for n, o in train.objections.items()]
     return f"uhoh from {', '.join(told)}; `.good` takes it back, a new build or `.kick` ends it"

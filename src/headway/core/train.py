@@ -20,6 +20,7 @@ from msgspec import structs
 from headway.core import crew, lead, notices, ride, riding
 from headway.core.riding import head, leader, missing
 from headway.errors import Refused
+from headway.model.plan import TrainSettings
 from headway.model.rollout import LIVE, Phase
 from headway.model.train import (
     At,
@@ -44,7 +45,6 @@ from headway.model.train import (
     Stop,
     Tell,
     Train,
-    TrainSettings,
     Uhoh,
     Undo,
     Unhold,
@@ -216,11 +216,9 @@ def _settled(before: Train, decision: Decision, by: str, now: float) -> Decision
     train = structs.replace(train, state=standing(train))
     now_leads = leader(train)
     changed = now_leads != leader(before)
-    if (
-        changed
-        or train.state is not before.state
-        or lead.is_waiting(train) > lead.is_waiting(before)
-    ):
+    begins = lead.is_waiting(train) and not lead.is_waiting(before)
+    answered = missing(train) != missing(before)
+    if changed or begins or answered or train.state is not before.state:
         passed = train.lease.passed if train.lease != before.lease else ()
         train = structs.replace(train, lease=Lease(now, 0, passed))
     if changed and now_leads and now_leads != by and not _calls(effects, now_leads):

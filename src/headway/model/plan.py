@@ -189,6 +189,17 @@ class SmokeCheck(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the answer may take."""
 
 
+class TrainSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the app's train runs."""
+
+    size: Annotated[int, Meta(ge=1, le=100)] = 8
+    """How many riders a car has room for."""
+    remind: Seconds = 600.0
+    """How long the train waits for somebody before it reminds them."""
+    lease: Seconds = 900.0
+    """How long it waits for its leader before somebody else leads."""
+
+
 class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything the control plane needs to know of an app; ``headway app apply`` sets it."""
 
@@ -210,3 +221,5 @@ class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How many nodes of a tier may be in transition at a time during a revert."""
     silent_after: Seconds = 15.0
     """How long after its last report a node counts as unknown."""
+    train: TrainSettings = TrainSettings()
+    """How the app's train runs."""

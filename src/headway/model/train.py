@@ -1,12 +1,11 @@
 """The push train: who rides, in which car, who leads, what each has said, and how it moves."""
 
 from enum import StrEnum
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from headway.model.hold import Hold
-from headway.model.names import BuildId, Name, Seconds, Text
+from headway.model.names import BuildId, Name, Text
 from headway.model.rollout import Phase, PlaceHold
 
 
@@ -107,17 +106,6 @@ class Lease(Struct, frozen=True, omit_defaults=True):
     since: float = 0.0
     reminders: int = 0
     passed: tuple[str, ...] = ()
-
-
-class TrainSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """How an app's train runs."""
-
-    size: Annotated[int, Meta(ge=1, le=100)] = 8
-    """How many riders a car has room for."""
-    remind: Seconds = 600.0
-    """How long the train waits for somebody before it reminds them."""
-    lease: Seconds = 900.0
-    """How long it waits for its leader before somebody else leads."""
 
 
 class Train(Struct, frozen=True, omit_defaults=True):
@@ -334,3 +322,7 @@ class Decision(Struct, frozen=True):
     state: Train
     effects: tuple[Effect, ...] = ()
     why: str = ""
+
+    def is_news(self, before: Train) -> bool:
+        """Whether there is something to record."""
+        return bool(self.effects) or self.state != before

@@ -29,6 +29,7 @@ from headway.server.api import (
     rollouts,
     store,
     tokens,
+    train,
     upkeep,
 )
 from headway.server.auth.rules import Rule, admit, check_rules
@@ -63,6 +64,9 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     nodes.unpin_node,
     nodes.verify_node,
     nodes.forget_node,
+    train.show_train,
+    train.ask_train,
+    train.offer_link,
     holds.list_holds,
     holds.place_hold,
     holds.lift_hold,

@@ -8,6 +8,7 @@ from pathlib import Path
 from headway.builds.storage import warehouse
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
+from headway.server.chatting import Chat
 from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.desk import ReportDesk
@@ -17,6 +18,7 @@ from headway.server.fleet import Fleet
 from headway.server.news import News
 from headway.server.publisher import Publisher
 from headway.server.roster import Roster
+from headway.server.trains import Trains
 from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
 from headway.signals.hub_server import NodeServer
@@ -64,6 +66,8 @@ class ControlPlane:
         token_of = self.callers.hash_of
         self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
         self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
+        self.trains = Trains(database, self.engine, self.news, clock)
+        self.chat = Chat(database, self.callers, self.trains, clock)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, self.news, clock)
         self.attendance = Attendance(signals, self.roster, self.desk, self.fleet, clock)
         self._direct = direct
@@ -81,6 +85,7 @@ class ControlPlane:
         await self.roster.load()
         await self.desk.load()
         await self.engine.start()
+        self.trains.start()
         if self._direct:
             self.attendance.start()
         self.nodes.start()
@@ -96,6 +101,7 @@ class ControlPlane:
         await self.end_streams()
         await self.attendance.close()
         await self.desk.close()
+        await self.trains.close()
         await self.engine.close()
         await self.signals.close()
         await self.database.close()

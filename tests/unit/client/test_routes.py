@@ -23,6 +23,7 @@ from headway.model.views import (
     PinRequest,
     RepackRequest,
     TokenRequest,
+    TrainRequest,
 )
 from tests.docs.generate import routes
 
@@ -43,6 +44,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "rollouts": ("web",),
     "rollout": ("r1",),
     "act": ("r1", "pause", ActionRequest()),
+    "train": ("web",),
+    "ask_train": ("web", TrainRequest(".join")),
     "nodes": ("web",),
     "node": ("n1",),
     "hold_node": ("n1", NodeHoldRequest("x")),

@@ -1,4 +1,4 @@
-"""Holds on apps, tiers and nodes."""
+"""Holds on apps, their trains, tiers and nodes."""
 
 import re
 from secrets import token_hex
@@ -37,7 +37,7 @@ async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) 
         await plane.roster.hold(data.on, NodeHold(caller.name, data.reason, data.until))
         return hold
     app, slash, tier = data.on.partition("/")
-    if data.scope is Scope.APP and slash:
+    if data.scope in (Scope.APP, Scope.TRAIN) and slash:
         raise InvalidInput("an app is held by its name; hold one tier as scope tier, APP/TIER")
     if data.scope is Scope.TIER and not re.fullmatch("[a-z0-9][a-z0-9._-]{0,62}", tier):
         raise InvalidInput("a tier is held as APP/TIER")

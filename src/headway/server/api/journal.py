@@ -15,6 +15,9 @@ After = Annotated[
 ]
 
 
+Told = Annotated[bool, QueryParameter(description="Only what has a sentence")]
+
+
 @get("/v1/journal", opt={"role": Rule.VIEWER}, summary="What was decided, by whom and why")
 async def read_journal(
     plane: Plane,
@@ -22,6 +25,7 @@ async def read_journal(
     rollout: Filter = None,
     after: After = None,
     limit: Limit = 100,
+    told: Told = False,
 ) -> list[JournalEntry]:
     """Oldest first: the first entries after ``after``, or without it the newest ones."""
     if app:
@@ -30,6 +34,8 @@ async def read_journal(
         await plane.engine.known(rollout)
     return list(
         await plane.database.read(
-            lambda c: journal.entries(c, app=app, rollout=rollout, after=after, limit=limit)
+            lambda c: journal.entries(
+                c, app=app, rollout=rollout, after=after, limit=limit, told=told
+            )
         )
     )
