@@ -115,7 +115,7 @@ class Chat:
         return offered.user
 
     async def unlink(self, network: str, account: str) -> None:
-        """Forget who an account is."""
+        """Forget who the accounts are whose name begins with ``account``."""
         await self._database.write(lambda c: table.unlink(c, network, account))
 
     async def who(self, network: str, account: str) -> Identity | None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from headway.chat.settings import ChatSettings
 from headway.model.views import CollectRequest, RepackRequest
 
 Hour = Annotated[int, Meta(ge=0, le=23)]
@@ -59,3 +60,5 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The certificate, with its chain, if everything is to be served over TLS."""
     tls_key: Path | None = None
     """The private key of the certificate, where that is in a file of its own."""
+    chat: tuple[ChatSettings, ...] = ()
+    """Where trains are talked about: a channel of a network for each."""

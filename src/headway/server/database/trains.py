@@ -37,7 +37,8 @@ def every(connection: Connection) -> tuple[Train, ...]:
 
 def link(connection: Connection, link: Link) -> None:
     """Note who an account is; an older note of the account goes."""
-    unlink(connection, link.network, link.account)
+    same = (chat_links.c.network == link.network, chat_links.c.account == link.account)
+    connection.execute(delete(chat_links).where(*same))
     connection.execute(
         insert(chat_links).values(
             network=link.network, account=link.account, user=link.user, at=link.at
@@ -46,9 +47,12 @@ def link(connection: Connection, link: Link) -> None:
 
 
 def unlink(connection: Connection, network: str, account: str) -> None:
-    """Forget who an account is."""
+    """Forget who the accounts are whose name begins with ``account``."""
     connection.execute(
-        delete(chat_links).where(chat_links.c.network == network, chat_links.c.account == account)
+        delete(chat_links).where(
+            chat_links.c.network == network,
+            chat_links.c.account.startswith(account, autoescape=True),
+        )
     )
 
 
