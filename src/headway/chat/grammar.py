@@ -144,8 +144,10 @@ def _at(words: _Words) -> Command:
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,62}", stage):
         raise InvalidInput("`.at` needs a tier after it, such as `.at staging`")
     build = words.word().casefold()
-    if build and not re.fullmatch("[0-9a-f]{6,64}", build):
-        raise InvalidInput("a build is named by 6 to 64 hexadecimal digits of its id")
+    if build and not re.fullmatch("[0-9a-f]{6,64}|[a-z0-9][a-z0-9._-]{0,80}-r[0-9]+", build):
+        raise InvalidInput(
+            "name a build by 6 to 64 hexadecimal digits of its id, or by its release"
+        )
     words.end()
     return Command("at", stage=stage.casefold(), build=build)
 
@@ -232,8 +234,8 @@ COMMANDS: tuple[Usage, ...] = (
         "at",
         ".at TIER [BUILD]",
         "For the leader: go on to a tier. The first one starts the rollout, of the newest build"
-        " or of the one that is named; later ones begin the step that waits; after a stop it"
-        " goes on. The beginning of a tier's name will do: `.at prod`.",
+        " or of the one that is named, by its digits or its release; later ones begin the step"
+        " that waits; after a stop it goes on. The beginning of a tier's name will do: `.at prod`.",
         _at,
     ),
     Usage(

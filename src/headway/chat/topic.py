@@ -48,7 +48,8 @@ def _text(cars: list[str], blocks: list[str], message: str) -> str:
 def _blocks(train: Train) -> list[str]:
     found = [f'HOLD "{_quoted(hold.reason)}"' for hold in train.holds[:1]]
     if train.frozen and not found:
-        found.append(f'FROZEN "{_quoted(train.frozen)}"')
+        word = "FROZEN" if train.frozen.startswith("frozen") else "CLOSED"
+        found.append(f'{word} "{_quoted(train.frozen)}"')
     return found
 
 

@@ -64,7 +64,7 @@ def join(
 @train.command()
 @click.argument("tier")
 @click.argument("app", required=False)
-@click.option("--build", default="", help="The build to leave with; else the newest.")
+@click.option("--build", default="", help="The build, or release, to leave with.")
 @asking
 @click.pass_obj
 def at(call: Call, tier: str, app: str | None, build: str) -> None:

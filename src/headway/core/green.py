@@ -122,7 +122,9 @@ def _late_nodes(state: Rollout, step: Step, late: list[NodeView], now: float) ->
 def _smoke(state: Rollout, step: Step) -> list[_Objection]:
     if not step.smoke or state.smoke is not False or "smoke" in state.waived:
         return []
-    return [_Objection("smoke", f"the smoke test of {step.tier} failed: {state.why}")]
+    failed = [finding.sentence for finding in state.findings if not finding.passed]
+    why = failed[0] if failed else state.why
+    return [_Objection("smoke", f"the smoke test of {step.tier} failed: {why}")]
 
 
 def _silent(state: Rollout, step: Step, verdicts: tuple[Verdict, ...]) -> list[str]:
@@ -152,6 +154,8 @@ def _waiting_for(
         return "waiting for the wave to rise"
     if step.smoke and state.smoke is None:
         return f"waiting for the smoke test of {step.tier}"
+    if state.phase is Phase.SOAKING and (missing := step.sign_off - len(state.signed_off)) > 0:
+        return f"waiting for {words.count(missing, 'sign-off')} of {step.tier}"
     if state.phase is Phase.SOAKING and now < state.since + step.soak:
         return f"soaking until {step.soak:.0f} s have passed"
     if state.phase is Phase.SOAKING and silent:

@@ -106,10 +106,10 @@ def _at(train: Train, event: At) -> Decision:
     run = train.run
     if train.state is State.ARRIVED:
         return Decision(train, why=f"{run.build[:12]} is live everywhere; `.done` ends the ride")
-    there, asked = train.tiers.index(run.tier), train.tiers.index(tier)
+    there, asked = _rank(train, run.tier), _rank(train, tier)
     if asked < there:
         raise Refused(f"the train has passed {tier}, it is at {run.tier}")
-    if event.build and not run.build.startswith(event.build):
+    if event.build and event.build != run.release and not run.build.startswith(event.build):
         raise Refused(f"the train has {run.build[:12]} aboard; a hotfix puts another in its place")
     if run.phase is Phase.PAUSED:
         if not run.resumable:
@@ -117,7 +117,7 @@ def _at(train: Train, event: At) -> Decision:
         _not_blocked(train)
         why = f"{event.by} lets the train go on"
         return Decision(train, (Act(run.rollout, "resume", "", run.standing),), why)
-    gate = train.tiers.index(run.gate) if run.gate else len(train.tiers)
+    gate = _rank(train, run.gate)
     if asked == there and gate != there:
         return Decision(train, why=f"the train is at {run.tier}: {run.why}")
     if not run.gate:
@@ -168,6 +168,11 @@ def _tier(train: Train, stage: str) -> str:
         return found[0]
     tiers = ", ".join(train.tiers) or "none with nodes in it"
     raise Refused(f"there is no tier {stage[:40]}; there is {tiers}")
+
+
+def _rank(train: Train, tier: str) -> int:
+    """A tier's place on the way; one that has no node any more is nowhere, which is the end."""
+    return train.tiers.index(tier) if tier in train.tiers else len(train.tiers)
 
 
 def _leads(train: Train, by: str) -> None:

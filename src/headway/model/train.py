@@ -93,6 +93,7 @@ class Run(Struct, frozen=True, omit_defaults=True):
     gate: str = ""
     quarter: int = 0
     resumable: bool = False
+    release: str = ""
     why: str = ""
 
 
@@ -114,8 +115,8 @@ class Train(Struct, frozen=True, omit_defaults=True):
     ``run`` is the first car's rollout, once it has left. ``called`` and ``told`` are the
     ``build:tier`` for which riders were called, and for which everyone was ready. ``tiers`` are
     those of the app's plan that have nodes, ``holds`` and ``frozen`` what keeps the app from
-    deploying. ``unled`` says that nobody leads, though there is a car. ``why`` is the sentence of
-    the last decision.
+    deploying: holds, and what the schedule or the other lane says. ``unled`` says that nobody
+    leads, though there is a car. ``why`` is the sentence of the last decision.
     """
 
     app: Name

@@ -111,6 +111,9 @@ async def _act(
         judge=Guard(),
         direct=config.direct,
         may_write=leading.check if leading is not None else lambda: None,
+        repositories=config.data / "repositories",
+        forges=config.forges,
+        smoke_programs=config.smoke_programs,
     )
     try:
         await plane.start()

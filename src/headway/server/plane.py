@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from headway.builds.storage import warehouse
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
+from headway.server.bot import Bot
 from headway.server.chatting import Chat
+from headway.server.config import ForgeSettings
 from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.desk import ReportDesk
@@ -17,8 +19,10 @@ from headway.server.engine import Engine, Judge
 from headway.server.fleet import Fleet
 from headway.server.news import News
 from headway.server.publisher import Publisher
+from headway.server.releases import Releases
 from headway.server.roster import Roster
 from headway.server.trains import Trains
+from headway.server.workshop import Workshop
 from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
 from headway.signals.hub_server import NodeServer
@@ -32,8 +36,9 @@ class ControlPlane:
     ``build_trust`` holds the keys whose builds are accepted; ``signal_trust`` those whose
     signals in the store count. With ``direct``, nodes are heard in the store too. ``tidying``
     is held while artifacts are merged or removed, and while a build is taken in, which must
-    find whole what it relies upon. ``may_write`` raises a StoreError while another control plane
-    may be the one that acts.
+    find whole what it relies upon. Copies of the apps' repositories are kept in ``repositories``;
+    smoke tests may run ``smoke_programs``. ``may_write`` raises a StoreError while another control
+    plane may be the one that acts.
     """
 
     def __init__(
@@ -49,6 +54,9 @@ class ControlPlane:
         clock: Callable[[], float] = time.time,
         direct: bool = False,
         may_write: Callable[[], None] = lambda: None,
+        repositories: Path | None = None,
+        forges: Mapping[str, ForgeSettings] | None = None,
+        smoke_programs: Collection[str] = (),
     ) -> None:
         self.clock = clock
         self.may_write = may_write
@@ -65,7 +73,21 @@ class ControlPlane:
         publisher = Publisher(signals, release_key, trust, may_write)
         token_of = self.callers.hash_of
         self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
-        self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
+        self.workshop = Workshop(repositories, forges or {})
+        self.releases = Releases(database, self.workshop, self.news, clock)
+        self.smoke_programs = frozenset(smoke_programs)
+        self.engine = Engine(
+            database,
+            publisher,
+            self.roster,
+            self.fleet,
+            self.news,
+            clock,
+            judge,
+            self.smoke_programs,
+            self.releases.held_back,
+        )
+        self.bot = Bot(database, self.engine, self.releases, clock)
         self.trains = Trains(database, self.engine, self.news, clock)
         self.chat = Chat(database, self.callers, self.trains, clock)
         self.desk = ReportDesk(database, self.fleet, self.engine.hear, self.news, clock)
@@ -85,6 +107,8 @@ class ControlPlane:
         await self.roster.load()
         await self.desk.load()
         await self.engine.start()
+        self.releases.start()
+        self.bot.start()
         self.trains.start()
         if self._direct:
             self.attendance.start()
@@ -102,6 +126,8 @@ class ControlPlane:
         await self.attendance.close()
         await self.desk.close()
         await self.trains.close()
+        await self.bot.close()
+        await self.releases.close()
         await self.engine.close()
         await self.signals.close()
         await self.database.close()

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from headway.core import patch
+from headway.core import patch, schedule
 from headway.core import train as core
 from headway.core.next_step import GOES_ON
 from headway.core.ride import objected
@@ -21,11 +21,13 @@ from headway.core.riding import head, leader
 from headway.core.run import run_of, tiers_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView
 from headway.model.build import Build
-from headway.model.rollout import PlaceHold, Rollout
+from headway.model.release import Change, Release
+from headway.model.rollout import LIVE, PlaceHold, Rollout
 from headway.model.train import (
     Act,
     At,
     Begin,
+    Carries,
     Decision,
     Effect,
     Event,
@@ -36,12 +38,13 @@ from headway.model.train import (
     Train,
 )
 from headway.model.views import ActionRequest, DeployRequest
-from headway.server.database import builds, holds, journal, trains
+from headway.server.database import builds, holds, journal, releases, trains
 from headway.server.database.connection import Database
 from headway.server.engine import Engine
 from headway.server.lookup import find_build
 from headway.server.news import News
 from headway.server.situation import Situation
+from headway.server.trips import barred
 
 IDLE_SECONDS = 1.0
 """The longest time between two looks at a train that somebody rides."""
@@ -58,8 +61,6 @@ TELL = "tell"
 
 log = structlog.get_logger()
 
-Frozen = Callable[[str, float], str]
-
 
 class Asked(Struct, frozen=True):
     """What came of a request: the train as it is now, the sentence, and whether it is news."""
@@ -70,7 +71,7 @@ class Asked(Struct, frozen=True):
 
 
 class Trains:
-    """Every app's train. ``frozen`` tells why an app may not deploy now, or nothing."""
+    """Every app's train."""
 
     def __init__(
         self,
@@ -78,15 +79,11 @@ class Trains:
         engine: Engine,
         news: News,
         clock: Callable[[], float],
-        frozen: Frozen = lambda app, now: "",
-        commander: Frozen = lambda app, now: "",
     ) -> None:
         self._database = database
         self._engine = engine
         self._news = news
         self._clock = clock
-        self._frozen = frozen
-        self._commander = commander
         self._locks: dict[str, asyncio.Lock] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -123,7 +120,7 @@ class Trains:
         async with self._lock(app):
             train = await self._look(app)
             first, lead = head(train), leader(train)
-            if first is not None and not request.supersede:
+            if first is not None and not (request.supersede or request.hotfix):
                 may = {lead} if lead else {*first.riders, train.commander}
                 if by not in may:
                     raise Refused(
@@ -169,23 +166,54 @@ class Trains:
         """The train, once it has taken in how things stand. Raises NotFound."""
         known = await self._engine.situation(app)
         now = self._clock()
-        before = await self._database.read(lambda c: trains.get(c, app))
+
+        def read(connection: Connection) -> tuple[Train, Release | None]:
+            newest = releases.newest(connection, app, 1)
+            return trains.get(connection, app), newest[0] if newest else None
+
+        before, release = await self._database.read(read)
         seen = self._seen(known, before, now)
         decision = core.decide(before, seen, now, known.config.train)
         await self._carry_out(before, decision, "seen", HEADWAY)
+        for carries in self._carried(decision.state, release):
+            train = decision.state
+            decision = core.decide(train, carries, now, known.config.train)
+            await self._carry_out(train, decision, "carries", HEADWAY)
         return decision.state
 
     def _seen(self, known: Situation, train: Train, now: float) -> Seen:
         app, latest = known.config.name, known.latest
         fleet = self._engine.view(known, now)
-        watched = latest is not None and train.run is not None
+        tiers = tiers_of(known.config, fleet)
+        if latest is not None and train.run is not None:
+            run = run_of(latest, fleet)
+            frozen = barred(known, fleet, now) if latest.phase in LIVE else ""
+        else:
+            run = None
+            first = tiers[0] if tiers else ""
+            frozen = known.bars(first, now, hotfix=False, begins=True)
         return Seen(
-            run=run_of(latest, fleet) if latest is not None and watched else None,
-            tiers=tiers_of(known.config, fleet),
+            run=run,
+            tiers=tiers,
             holds=tuple(h for h in known.holds if h.on == app or h.on.startswith(f"{app}/")),
-            frozen=self._frozen(app, now),
-            commander=self._commander(app, now),
+            frozen=frozen,
+            commander=schedule.shift(known.times, now).person,
         )
+
+    def _carried(self, train: Train, release: Release | None) -> list[Carries]:
+        """What the riders bring, where a release tells: those of its changes that are theirs."""
+        brought: dict[str, list[Change]] = {}
+        for change in release.changes if release is not None else ():
+            brought.setdefault(change.author.casefold(), []).append(change)
+        return [
+            Carries(
+                name,
+                tuple(f"#{c.number}" if c.number else c.commit[:12] for c in changes),
+                all(change.dark for change in changes),
+            )
+            for name in train.riders
+            if (changes := brought.get(name.casefold()))
+        ]
 
     async def _carry_out(
         self, before: Train, decision: Decision, kind: str, by: str, plan: str = "default"

@@ -12,6 +12,14 @@ from headway.client.api import Client
 from headway.errors import InvalidInput
 from headway.model.hold import Scope
 from headway.model.plan import AppConfig
+from headway.model.release_views import (
+    BisectRequest,
+    CutRequest,
+    FreezeRequest,
+    HotfixRequest,
+    RevertRequest,
+    ShiftRequest,
+)
 from headway.model.report import Activity, Enrolment, Report
 from headway.model.views import (
     ActionRequest,
@@ -46,6 +54,20 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "act": ("r1", "pause", ActionRequest()),
     "train": ("web",),
     "ask_train": ("web", TrainRequest(".join")),
+    "queue": ("web",),
+    "releases": ("web",),
+    "cut_release": ("web", CutRequest()),
+    "release": ("web-r1",),
+    "release_notes": ("web-r1",),
+    "suspects": ("web-r1",),
+    "hotfix": ("web-r1", HotfixRequest(("#12",))),
+    "revert_change": ("web-r1", RevertRequest()),
+    "bisect": ("web-r1", BisectRequest()),
+    "deliver": ("github", {"X-Hub-Signature-256": "sha256=0"}, b"{}"),
+    "schedule": ("web",),
+    "freeze": ("web", FreezeRequest("2026-12-27", "the year ends")),
+    "end_freeze": ("f1",),
+    "change_shift": ("web", ShiftRequest()),
     "nodes": ("web",),
     "node": ("n1",),
     "hold_node": ("n1", NodeHoldRequest("x")),
