@@ -9,7 +9,7 @@ from headway.core.journal import fold, fold_train
 from headway.errors import Denied, HeadwayError, InvalidInput, NotFound, Refused, StaleView
 from headway.model.access import Identity, Role
 from headway.model.plan import AppConfig, TrainSettings
-from headway.model.rollout import Phase
+from headway.model.rollout import Phase, Rollout
 from headway.model.schedule import Frozen
 from headway.model.train import State, Train
 from headway.model.views import ActionRequest, DeployRequest
@@ -123,7 +123,7 @@ async def test_folding_the_journal_gives_the_train_and_the_rollout(crowd: Crowd)
         lambda c: journal.entries(c, rollout=train.run.rollout, limit=1000)
     )
     state = await crowd.plane.database.read(lambda c: rollouts.get(c, train.run.rollout))
-    assert fold(row.changes for row in ours if row.changes) == state
+    assert fold((row.changes for row in ours if row.changes), Rollout) == state
 
 
 async def test_uhoh_pauses_the_rollout_and_good_does_not_resume_it(crowd: Crowd) -> None:
