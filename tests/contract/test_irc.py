@@ -193,6 +193,7 @@ async def test_who_leaves_or_takes_another_name_is_not_known_any_more(
     alice.send("NICK eve")
     await until(lambda: "alice!" in bot.ear.gone)
     bob.send("QUIT")
+    bob.close()
     await until(lambda: "bob!" in bot.ear.gone)
     alice.send("PART #push")
     await until(lambda: "eve!" in bot.ear.gone)

@@ -42,8 +42,12 @@ class Slack:
         self._settings = settings
         self._pace = Pace(settings.pace)
         self._patience = Patience()
+        # The library's own second try would say a line twice without a word of it.
         self._web = AsyncWebClient(
-            secret(settings.bot_token_file), base_url=settings.api, logger=_quiet()
+            secret(settings.bot_token_file),
+            base_url=settings.api,
+            logger=_quiet(),
+            retry_handlers=[],
         )
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()

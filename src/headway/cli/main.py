@@ -28,7 +28,7 @@ NOUNS = {
     "agent": "Run a node: follow the signal and keep its apps at their builds.",
     "app": "Set up apps and look at them.",
     "build": "Publish builds, make them from commits, and list them.",
-    "chat": "Talk to an app's train, in the words of the chat.",
+    "chat": "Talk to an app's train, line by line, in the words of the chat.",
     "demo": "Start a fleet on this machine; deploy a good build, then a bad one.",
     "deploy": "Start a rollout of a build.",
     "emergency": "Take the fleet back when the control plane is gone.",
@@ -43,7 +43,7 @@ NOUNS = {
     "schedule": "See when deploys may go out; freeze and thaw.",
     "server": "Run the control plane.",
     "token": "Make and revoke access tokens.",
-    "train": "Ride and lead the train that deploys an app.",
+    "train": "Ride and lead an app's train.",
     "why": "Say why nothing is deploying.",
 }
 """Each noun is the module of its name in ``headway.cli``, which is loaded when it is called."""

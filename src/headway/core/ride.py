@@ -76,7 +76,10 @@ def _good(train: Train, by: str) -> Decision:
         return Decision(train, why=f"{by} has said so already")
     signed = rider if run is not None and not run.attested else structs.replace(rider, signed=sign)
     state = structs.replace(calm, riders={**train.riders, by: signed})
-    return Decision(state, why=f"{by} is good on {run.tier}" if run else f"{by} is in")
+    if run is None:
+        return Decision(state, why=f"{by} is in")
+    counts = (Act(run.rollout, "sign-off"),) if run.asks and run.attested else ()
+    return Decision(state, counts, f"{by} is good on {run.tier}")
 
 
 def _uhoh(train: Train, event: Uhoh, now: float) -> Decision:

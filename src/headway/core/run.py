@@ -27,6 +27,7 @@ def run_of(state: Rollout, fleet: FleetView | None) -> Run:
         gate=_gate(state, fleet),
         quarter=_quarter(state, fleet),
         resumable=state.phase is Phase.PAUSED and not state.objections,
+        asks=state.phase is Phase.SOAKING and step.sign_off > len(state.signed_off),
         release=state.release,
         why=state.why,
     )

@@ -81,6 +81,7 @@ class Run(Struct, frozen=True, omit_defaults=True):
     as a step of the plan goes. ``gate`` is the tier of the next step where that waits for a
     person, else empty. ``quarter`` counts how many quarters of the tier run the build.
     ``resumable`` is a pause that a person made, and nothing else stands against going on.
+    ``asks``: the step itself asks for people's sign-offs.
     """
 
     rollout: str
@@ -93,6 +94,7 @@ class Run(Struct, frozen=True, omit_defaults=True):
     gate: str = ""
     quarter: int = 0
     resumable: bool = False
+    asks: bool = False
     release: str = ""
     why: str = ""
 

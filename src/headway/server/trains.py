@@ -248,9 +248,9 @@ class Trains:
         try:
             await self._engine.act(act.rollout, act.action, request, by, along)
         except Refused:
-            if act.action != "pause":
+            if act.action not in ("pause", "sign-off"):
                 raise
-            # It stands already, or goes back: what was said of it counts all the same.
+            # It has moved on meanwhile: what was said of it counts all the same.
             await self._database.write(along)
 
     async def _build(self, app: str, prefix: str) -> Build:
