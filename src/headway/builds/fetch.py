@@ -59,10 +59,14 @@ class Fetcher:
         What is ``known`` saves most of the way, here and in the ``fetch`` that follows.
         Raises NotFound, Untrusted, or Refused for a tree that cannot be on a node.
         """
-        envelope = read_whole(self._storage, layout.attestation(app, build), MAX_ENVELOPE_BYTES)
-        attested = attestation.open(envelope, self._trust, app, build)
+        attested = self.attested(app, build)
         self._coming.pop(app, None)
         return attested, (known and self._bundled(app, build, known)) or self._full(app, build)
+
+    def attested(self, app: str, build: BuildId) -> Build:
+        """What is signed about a build. Raises NotFound or Untrusted."""
+        envelope = read_whole(self._storage, layout.attestation(app, build), MAX_ENVELOPE_BYTES)
+        return attestation.open(envelope, self._trust, app, build)
 
     def fetch(
         self,

@@ -16,9 +16,11 @@ from headway.builds.repack import Repacked
 from headway.client.wire import Wire, segment
 from headway.errors import NotFound
 from headway.model.access import Identity
+from headway.model.announcement import Delivery
 from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.plan import AppConfig
 from headway.model.release import Release
 from headway.model.release_views import (
@@ -52,6 +54,7 @@ from headway.model.views import (
     PinRequest,
     Problem,
     RepackRequest,
+    ReplayView,
     RolloutView,
     TokenCreated,
     TokenRequest,
@@ -59,6 +62,8 @@ from headway.model.views import (
     TrainAnswer,
     TrainRequest,
     TrainView,
+    TuneRequest,
+    TuneView,
     Why,
 )
 
@@ -67,6 +72,10 @@ GIT_SECONDS = 600.0
 
 UPKEEP_SECONDS = 3600.0
 """How long merging packs, all of which are read and written, may take."""
+
+
+TUNE_SECONDS = 600.0
+"""How long playing thirty rollouts to ten settings may take."""
 
 
 class Client(Wire):
@@ -173,6 +182,20 @@ class Client(Wire):
     def link_chat(self) -> LinkCode:
         """A code that links a chat account to the caller. [POST /v1/chat/links, viewer]"""
         return self.call("POST", "/v1/chat/links", LinkCode)
+
+    def replay(self, rollout: str) -> ReplayView:
+        """A rollout's verdicts, again. [GET /v1/rollouts/{rollout}/replay, viewer]"""
+        return self.call("GET", f"/v1/rollouts/{segment(rollout)}/replay", ReplayView)
+
+    def tune(self, app: str, request: TuneRequest) -> TuneView:
+        """Try other settings on past rollouts. [POST /v1/apps/{app}/guard/tune, deployer]"""
+        path = f"/v1/apps/{segment(app)}/guard/tune"
+        return self.call("POST", path, TuneView, request, patience=TUNE_SECONDS)
+
+    def explain_metric(self, app: str, metric: str, rollout: str | None = None) -> Why:
+        """A metric in words. [GET /v1/apps/{app}/guard/metrics/{metric}, viewer]"""
+        path = f"/v1/apps/{segment(app)}/guard/metrics/{segment(metric)}"
+        return self.call("GET", path, Why, params={"rollout": rollout})
 
     def queue(self, app: str) -> QueueView:
         """What was merged since what is live. [GET /v1/apps/{app}/queue, viewer]"""
@@ -283,6 +306,15 @@ class Client(Wire):
         """Lift a hold. [DELETE /v1/holds/{id}, deployer]"""
         self.send("DELETE", f"/v1/holds/{segment(hold)}")
 
+    def deliveries(self, dead: bool = False, limit: int = 50) -> list[Delivery]:
+        """Announcements that have not arrived. [GET /v1/announcements, viewer]"""
+        params = {"dead": "true" if dead else "false", "limit": str(limit)}
+        return self.call("GET", "/v1/announcements", list[Delivery], params=params)
+
+    def retry_delivery(self, delivery: int) -> None:
+        """Send again what was given up. [POST /v1/announcements/{delivery}/retry, deployer]"""
+        self.send("POST", f"/v1/announcements/{delivery}/retry")
+
     def journal(
         self,
         app: str | None = None,
@@ -337,6 +369,10 @@ class Client(Wire):
     def report(self, reports: Sequence[Report]) -> None:
         """Hand in reports; on return they are durable. [POST /v1/node/reports, node]"""
         self.send("POST", "/v1/node/reports", body=list(reports))
+
+    def find_peer(self, ask: PeerAsk) -> PeerAnswer:
+        """Where the node is to get a build. [POST /v1/node/peers, node]"""
+        return self.call("POST", "/v1/node/peers", PeerAnswer, body=ask)
 
     def pass_on(self, packets: Sequence[Packet]) -> list[Problem | None]:
         """Hand in what many nodes have reported to a hub. [POST /v1/hub/reports, public]"""

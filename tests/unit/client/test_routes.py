@@ -11,6 +11,7 @@ import pytest
 from headway.client.api import Client
 from headway.errors import InvalidInput
 from headway.model.hold import Scope
+from headway.model.peers import PeerAsk
 from headway.model.plan import AppConfig
 from headway.model.release_views import (
     BisectRequest,
@@ -32,6 +33,7 @@ from headway.model.views import (
     RepackRequest,
     TokenRequest,
     TrainRequest,
+    TuneRequest,
 )
 from tests.docs.generate import routes
 
@@ -54,6 +56,10 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "act": ("r1", "pause", ActionRequest()),
     "train": ("web",),
     "ask_train": ("web", TrainRequest(".join")),
+    "replay": ("r1",),
+    "tune": ("web", TuneRequest()),
+    "explain_metric": ("web", "errors"),
+    "retry_delivery": (7,),
     "queue": ("web",),
     "releases": ("web",),
     "cut_release": ("web", CutRequest()),
@@ -84,6 +90,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "enrol": (Enrolment("n1", "z", {"web": "canary"}),),
     "watch": (["web", "api"],),
     "report": ([REPORT],),
+    "find_peer": (PeerAsk("web", "a" * 64, "10.0.0.3:8702"),),
     "pass_on": ([Packet("t", msgspec.Raw(b"[]"))],),
 }
 

@@ -10,7 +10,16 @@ from headway.core.signalling import signal_of
 from headway.errors import NotFound, Refused
 from headway.model.build import Failure
 from headway.model.hold import Hold, Scope
-from headway.model.plan import Action, AppConfig, Checks, Gate, Importance, Step
+from headway.model.plan import (
+    Action,
+    AppConfig,
+    ByGate,
+    Checks,
+    Gate,
+    Guarding,
+    Importance,
+    Step,
+)
 from headway.model.rollout import (
     Abort,
     Advance,
@@ -187,6 +196,44 @@ def test_an_unknown_node_blocks_green_and_is_named_at_the_deadline() -> None:
     story.until(Phase.SUCCEEDED)
 
 
+def test_nobody_waits_for_a_time_that_a_wrong_clock_has_noted() -> None:
+    story = Story(Step("canary", soak=10), Step("production", soak=0))
+    story.now = 86400.0
+    story.until(Phase.SOAKING)
+    story.now = 5.0
+    story.look()
+    assert story.state.phase is Phase.SOAKING
+    assert story.state.since == 5.0
+    story.look(9.0)
+    assert story.state.step == 0
+    story.until(Phase.SUCCEEDED)
+    assert story.now < 60
+
+
+def test_an_advance_is_refused_where_a_node_has_failed_meanwhile() -> None:
+    story = Story(Step("canary", soak=0), Step("production", gate=Gate.MANUAL))
+    story.until(Phase.WAITING)
+    story.odd["canary-1"] = NodeState.FAILED
+    story.refuses(Advance("alice", story.fleet()), "not green any more: 1 of 4 nodes")
+
+
+def test_a_step_with_a_node_on_its_way_back_is_not_complete() -> None:
+    story = Story(Step("canary", soak=0, max_failed=1), Step("production"))
+    story.until(Phase.ROLLING)
+    for _ in range(10):
+        nodes = [
+            structs.replace(node, state=NodeState.FAILED, away=True)
+            if node.node == "canary-1"
+            else node
+            for node in story.fleet().tiers["canary"]
+        ]
+        story.send(Observed(FleetView({**story.fleet().tiers, "canary": tuple(nodes)})))
+    assert (story.state.phase, story.state.step) == (Phase.ROLLING, 0)
+    assert "canary-1" in story.why
+    story.odd["canary-1"] = NodeState.FAILED
+    story.until(Phase.ROLLING, step=1)
+
+
 def test_failed_nodes_beyond_the_budget_pause_and_one_more_pauses_again() -> None:
     story = Story(Step("canary", soak=50, max_failed=1, concurrency="100%"))
     story.look()
@@ -307,9 +354,8 @@ def test_without_a_base_there_is_nothing_to_revert_to() -> None:
 
 
 def test_no_data_waits_then_pauses_and_never_passes() -> None:
-    story = Story(
-        Step("canary", soak=10, patience=20), Step("production"), metrics=AppConfig("web").metrics
-    )
+    steps = Step("canary", soak=10, patience=20), Step("production")
+    story = Story(*steps, metrics=AppConfig("web").metrics[:1])
     story.until(Phase.SOAKING)
     assert story.look(15, silent()) is Phase.SOAKING
     assert story.why == "waiting for data on errors"
@@ -320,13 +366,62 @@ def test_no_data_waits_then_pauses_and_never_passes() -> None:
     assert story.state.step == 1
 
 
+def test_a_pause_for_want_of_data_says_what_it_would_take() -> None:
+    steps = Step("canary", soak=10, patience=20), Step("production")
+    story = Story(*steps, metrics=AppConfig("web").metrics[:1])
+    story.until(Phase.SOAKING)
+    thin = Verdict("errors", Outcome.NO_DATA, "342 requests so far would show 6 %")
+    assert story.look(31, thin) is Phase.PAUSED
+    assert "342 requests so far would show 6 %" in story.why
+
+
+def test_a_soak_is_cut_short_only_where_that_is_configured_and_everything_passes() -> None:
+    passed = Verdict("errors", Outcome.PASS, "errors are in line")
+    for earliest, verdict, begun in (
+        (20.0, passed, True),
+        (None, passed, False),
+        (20.0, silent(), False),
+        (40.0, passed, False),
+    ):
+        steps = Step("canary", soak=100, earliest=earliest), Step("production")
+        story = Story(*steps, metrics=AppConfig("web").metrics[:1])
+        story.until(Phase.SOAKING)
+        assert story.look(10, verdict) is Phase.SOAKING
+        story.look(15, verdict)
+        assert (story.state.step == 1) is begun
+        if not begun:
+            story.look(80, passed)
+            assert story.state.step == 1
+
+
+def test_a_step_may_count_only_some_metrics() -> None:
+    metrics = AppConfig("web").metrics[:2]
+    steps = Step("canary", soak=0, metrics=("latency",)), Step("production", soak=0)
+    story = Story(*steps, metrics=metrics)
+    story.until(Phase.SOAKING)
+    passed = Verdict("latency", Outcome.PASS, "in line")
+    story.look(1, fail(), passed)
+    assert story.state.step == 1, "errors do not count in the canary"
+    assert story.look(1, fail(), passed) is Phase.REVERTING
+
+
+@pytest.mark.parametrize(
+    ("gate", "phase"), [(Gate.MANUAL, Phase.PAUSED), (Gate.AUTO, Phase.REVERTING)]
+)
+def test_what_follows_depends_on_the_gate(gate: Gate, phase: Phase) -> None:
+    guard = Guarding(at_most_in=ByGate(manual=Action.PAUSE))
+    story = Story(Step("canary", soak=10, gate=gate), guard=guard)
+    story.until(Phase.SOAKING)
+    assert story.look(1, fail()) is phase
+
+
 def test_a_step_that_only_watches_does_not_need_data() -> None:
-    story = Story(Step("canary", soak=0, checks=Checks.WATCH), metrics=AppConfig("web").metrics)
+    story = Story(Step("canary", soak=0, checks=Checks.WATCH), metrics=AppConfig("web").metrics[:1])
     story.until(Phase.SUCCEEDED)
 
 
 def test_no_step_waits_for_a_metric_that_is_only_watched() -> None:
-    (errors,) = AppConfig("web").metrics
+    errors, *_ = AppConfig("web").metrics
     watched = structs.replace(errors, importance=Importance.WATCH)
     story = Story(Step("canary", soak=10), Step("production"), metrics=(watched,))
     story.until(Phase.SOAKING)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "trains"
-down_revision = "releases_and_schedule"
+down_revision = "guard_memory"
 
 
 def upgrade() -> None:
