@@ -35,6 +35,7 @@ from headway.model.report import Report
 from headway.model.rollout import LIVE, Effect, Rollout
 from headway.model.schedule import Frozen, Takeover
 from headway.model.signal import NodeRecord
+from headway.model.train import Train
 from headway.model.verdict import Verdict
 
 
@@ -205,6 +206,29 @@ tokens = Table(
     Column("role", String(16), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
+)
+
+trains = Table(
+    "trains",
+    metadata,
+    Column("app", ForeignKey("apps.name"), primary_key=True),
+    Column("state", Document(Train), nullable=False),
+)
+
+chat_links = Table(
+    "chat_links",
+    metadata,
+    Column("network", String(63), primary_key=True),
+    Column("account", String(255), primary_key=True),
+    Column("user", String(128), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+chat_cursors = Table(
+    "chat_cursors",
+    metadata,
+    Column("channel", String(255), primary_key=True),
+    Column("seq", Integer, nullable=False),
 )
 
 guard_buckets = Table(
