@@ -71,19 +71,44 @@ class Proxy:
         self.sent = 0
         self._to = port
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        self.port = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+        self._passing: set[asyncio.Task[None]] = set()
+        self._running = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._running.start()
+        self._server = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+        self.port = int(self._server.sockets[0].getsockname()[1])
 
-    async def _open(self) -> int:
-        server = await asyncio.start_server(self._pass, "127.0.0.1", 0, backlog=512)
-        return int(server.sockets[0].getsockname()[1])
+    def close(self) -> None:
+        """Pass nothing on any more."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._running.join()
+        self._loop.close()
+
+    async def _open(self) -> asyncio.Server:
+        return await asyncio.start_server(self._begin, "127.0.0.1", 0, backlog=512)
+
+    async def _end(self) -> None:
+        self._server.close()
+        for task in self._passing:
+            task.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+        await asyncio.sleep(0.1)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._pass(reader, writer))
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             there, back = await asyncio.open_connection("127.0.0.1", self._to)
-            await asyncio.gather(
-                self._pump(reader, back, counts=False), self._pump(there, writer, counts=True)
-            )
+            try:
+                await asyncio.gather(
+                    self._pump(reader, back, counts=False), self._pump(there, writer, counts=True)
+                )
+            finally:
+                back.transport.abort()
+                writer.transport.abort()
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: bool
@@ -138,7 +163,10 @@ def measure(count: int, megabytes: int, peers: bool) -> dict[str, float]:
             server.set_up(AppConfig("web", plans={"default": (step,)}, metrics=()))
             build = _publish(server, room, megabytes)
             proxy = Proxy(int(server.url.rpartition(":")[2]))
-            with agents(room / "nodes", server, proxy.port, count, peers):
+            with (
+                contextlib.closing(proxy),
+                agents(room / "nodes", server, proxy.port, count, peers),
+            ):
                 _until(lambda: len(server.call("GET", "/v1/nodes").json()) == count)
                 before, began = proxy.sent, time.monotonic()
                 asked = DeployRequest(build)
@@ -172,6 +200,7 @@ def _publish(server: Server, room: Path, megabytes: int) -> str:
         now=time.time(),
     )
     envelope = read_whole(store, layout.attestation("web", made.id), MAX_ENVELOPE_BYTES)
+    store.close()
     answer = server.call("POST", "/v1/apps/web/builds", envelope)
     assert answer.status_code == 201, answer.text
     return made.id
@@ -220,10 +249,17 @@ def main() -> None:
     arguments = parser.parse_args()
     make_room()
     simulated = [simulate(size) for size in SIMULATED]
+    if not arguments.json:
+        for row in simulated:
+            _tell("simulated", row)
     real: dict[str, list[dict[str, float]]] = {}
-    sizes = sorted({max(ZONES, arguments.agents // 10), arguments.agents // 3, arguments.agents})
-    for name, peers in (("without_peers", False), ("with_peers", True)):
-        real[name] = [measure(size, arguments.megabytes, peers) for size in sizes]
+    sizes = sorted({max(ZONES, arguments.agents // 5), arguments.agents})
+    for name, peers in (("with_peers", True), ("without_peers", False)):
+        real[name] = []
+        for size in sizes:
+            real[name].append(measure(size, arguments.megabytes, peers))
+            if not arguments.json:
+                _tell(name, real[name][-1])
     first, last = real["with_peers"][0], real["with_peers"][-1]
     growth = last["origin_mb"] / first["origin_mb"]
     result = {
@@ -233,11 +269,12 @@ def main() -> None:
         "origin_growth": round(growth, 2),
         "fleet_growth": last["agents"] / first["agents"],
     }
-    if not arguments.json:
-        for name, rows in (*real.items(), ("simulated", simulated)):
-            for row in rows:
-                print(f"{name:>14}:", ", ".join(f"{key} {value}" for key, value in row.items()))
     print(json.dumps(result))
+
+
+def _tell(name: str, row: dict[str, float]) -> None:
+    figures = ", ".join(f"{key} {value}" for key, value in row.items())
+    print(f"{name:>14}: {figures}", flush=True)
 
 
 if __name__ == "__main__":
