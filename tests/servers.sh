@@ -6,7 +6,8 @@ set -eu
 PACKAGES="chromium strace e2fsprogs xfsprogs rsync ostree casync curl zstd haproxy nftables
  faketime iptables iproute2 systemd default-jre-headless libzookeeper-java"
 
-# etcd and Consul would start with the machine if they were installed, so they are only unpacked.
+# etcd, Consul and Prometheus would start with the machine if they were installed, so they are only
+# unpacked.
 # Debian's last release with Consul is bullseye.
 BESIDE=/usr/local/lib/headway-servers
 BIN=/usr/local/bin
@@ -17,7 +18,7 @@ for package in $PACKAGES; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
         missing="$missing $package"
 done
-for program in etcd consul; do
+for program in etcd consul prometheus; do
     command -v "$program" >/dev/null || missing="$missing $program"
 done
 if [ -z "$missing" ]; then
@@ -65,6 +66,7 @@ for name in $missing; do
     case $name in
         etcd) unpack etcd etcd-server ;;
         consul) unpack_consul ;;
+        prometheus) unpack prometheus prometheus ;;
         *) packages="$packages $name" ;;
     esac
 done

@@ -26,11 +26,13 @@ COMPLETION = "_HEADWAY_COMPLETE"
 
 NOUNS = {
     "agent": "Run a node: follow the signal and keep its apps at their builds.",
+    "announcement": "See what has not arrived at a webhook, and send it again.",
     "app": "Set up apps and look at them.",
     "build": "Publish builds, make them from commits, and list them.",
     "demo": "Start a fleet on this machine; deploy a good build, then a bad one.",
     "deploy": "Start a rollout of a build.",
     "emergency": "Take the fleet back when the control plane is gone.",
+    "guard": "See what the guard saw and said, and try other settings.",
     "hold": "Block an app, a tier or a node, with a reason.",
     "hub": "Hold the connections of nodes, in front of a signal store.",
     "journal": "Show what was decided, by whom and why.",

@@ -16,6 +16,7 @@ from headway.builds.repack import Repacked
 from headway.client.wire import Wire, segment
 from headway.errors import NotFound
 from headway.model.access import Identity
+from headway.model.announcement import Delivery
 from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
@@ -52,10 +53,13 @@ from headway.model.views import (
     PinRequest,
     Problem,
     RepackRequest,
+    ReplayView,
     RolloutView,
     TokenCreated,
     TokenRequest,
     TokenView,
+    TuneRequest,
+    TuneView,
     Why,
 )
 
@@ -64,6 +68,10 @@ GIT_SECONDS = 600.0
 
 UPKEEP_SECONDS = 3600.0
 """How long merging packs, all of which are read and written, may take."""
+
+
+TUNE_SECONDS = 600.0
+"""How long playing thirty rollouts to ten settings may take."""
 
 
 class Client(Wire):
@@ -156,6 +164,20 @@ class Client(Wire):
         """
         path = f"/v1/rollouts/{segment(rollout)}/{segment(action)}"
         return self.call("POST", path, RolloutView, request)
+
+    def replay(self, rollout: str) -> ReplayView:
+        """A rollout's verdicts, again. [GET /v1/rollouts/{rollout}/replay, viewer]"""
+        return self.call("GET", f"/v1/rollouts/{segment(rollout)}/replay", ReplayView)
+
+    def tune(self, app: str, request: TuneRequest) -> TuneView:
+        """Try other settings on past rollouts. [POST /v1/apps/{app}/guard/tune, deployer]"""
+        path = f"/v1/apps/{segment(app)}/guard/tune"
+        return self.call("POST", path, TuneView, request, patience=TUNE_SECONDS)
+
+    def explain_metric(self, app: str, metric: str, rollout: str | None = None) -> Why:
+        """A metric in words. [GET /v1/apps/{app}/guard/metrics/{metric}, viewer]"""
+        path = f"/v1/apps/{segment(app)}/guard/metrics/{segment(metric)}"
+        return self.call("GET", path, Why, params={"rollout": rollout})
 
     def queue(self, app: str) -> QueueView:
         """What was merged since what is live. [GET /v1/apps/{app}/queue, viewer]"""
@@ -265,6 +287,15 @@ class Client(Wire):
     def lift_hold(self, hold: str) -> None:
         """Lift a hold. [DELETE /v1/holds/{id}, deployer]"""
         self.send("DELETE", f"/v1/holds/{segment(hold)}")
+
+    def deliveries(self, dead: bool = False, limit: int = 50) -> list[Delivery]:
+        """Announcements that have not arrived. [GET /v1/announcements, viewer]"""
+        params = {"dead": "true" if dead else "false", "limit": str(limit)}
+        return self.call("GET", "/v1/announcements", list[Delivery], params=params)
+
+    def retry_delivery(self, delivery: int) -> None:
+        """Send again what was given up. [POST /v1/announcements/{delivery}/retry, deployer]"""
+        self.send("POST", f"/v1/announcements/{delivery}/retry")
 
     def journal(
         self,

@@ -17,9 +17,11 @@ from litestar.types import ControllerRouterHandler
 import headway
 from headway.model.access import Identity
 from headway.server.api import (
+    announcements,
     apps,
     builds,
     events,
+    guard,
     health,
     holds,
     hooks,
@@ -58,6 +60,9 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     rollouts.list_rollouts,
     rollouts.get_rollout,
     rollouts.act,
+    guard.replay_rollout,
+    guard.tune_guard,
+    guard.explain_metric,
     releases.show_queue,
     releases.list_releases,
     releases.cut_release,
@@ -83,6 +88,8 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     holds.list_holds,
     holds.place_hold,
     holds.lift_hold,
+    announcements.list_deliveries,
+    announcements.retry_delivery,
     journal.read_journal,
     events.follow,
     tokens.create_token,

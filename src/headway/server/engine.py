@@ -88,6 +88,9 @@ class Judge(Protocol):
     def forget(self, app: str, node: str) -> None:
         """Drop a node that is no longer enrolled."""
 
+    def watched(self, app: AppConfig) -> AppConfig:
+        """The app with those metrics that can be judged."""
+
     def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
         """What the metrics say about a rollout."""
 
@@ -190,7 +193,7 @@ class Engine:
             def begin() -> Decision:
                 return core.start(
                     id=f"{app}-{epoch + 1}",
-                    app=trip.config,
+                    app=self._judge.watched(trip.config) if self._judge else trip.config,
                     plan_name=trip.plan,
                     base=known.live_build,
                     target=build.id,

@@ -31,6 +31,7 @@ from headway.server.leadership import Leading
 from headway.server.plane import ControlPlane
 from headway.server.rounds import rounds
 from headway.server.standby import standing_by
+from headway.server.supplies import supplies
 from headway.signals import process
 from headway.signals.hub_server import BACKLOG, NodeConnection
 from headway.signals.port import SignalStore
@@ -108,7 +109,8 @@ async def _act(
         release_key=keys.release,
         build_trust=keys.build_trust,
         signal_trust=keys.signal_trust,
-        judge=Guard(),
+        guard=Guard(),
+        supplies=supplies(config),
         clock=SteadyClock(),
         direct=config.direct,
         may_write=leading.check if leading is not None else lambda: None,

@@ -32,6 +32,7 @@ from headway.model.views import (
     PinRequest,
     RepackRequest,
     TokenRequest,
+    TuneRequest,
 )
 from tests.docs.generate import routes
 
@@ -52,6 +53,10 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "rollouts": ("web",),
     "rollout": ("r1",),
     "act": ("r1", "pause", ActionRequest()),
+    "replay": ("r1",),
+    "tune": ("web", TuneRequest()),
+    "explain_metric": ("web", "errors"),
+    "retry_delivery": (7,),
     "queue": ("web",),
     "releases": ("web",),
     "cut_release": ("web", CutRequest()),
