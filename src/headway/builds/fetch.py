@@ -96,6 +96,8 @@ class Fetcher:
         except NotFound:
             # Packs are merged and removed; the index that was read may have been the one before.
             self._from_packs(app, build, left, keep, progress)
+        # Much has come over many connections; what they remember keeps memory from going back.
+        self._storage.close()
 
     def _full(self, app: str, build: BuildId) -> Manifest:
         path = layout.manifest(app, build)
