@@ -25,9 +25,10 @@ PATIENCE = 60.0
 class RealFleet:
     """Everything lies in ``home``; every process is stopped by ``stop``."""
 
-    def __init__(self, home: Path, store: str = "") -> None:
+    def __init__(self, home: Path, store: str = "", server: str = "") -> None:
         self.home = home
         self.store = store
+        self.server = server
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = home / "control"
@@ -38,9 +39,10 @@ class RealFleet:
     def start_server(self) -> None:
         listen = f"127.0.0.1:{self.port}"
         arguments = ["--data", str(self.data), "--listen", listen]
-        if self.store:
+        if self.store or self.server:
             config = self.home / "server.toml"
-            config.write_text(f'data = "{self.data}"\nstore = "{self.store}"\ndirect = true\n')
+            stored = f'store = "{self.store}"\ndirect = true\n' if self.store else ""
+            config.write_text(f'data = "{self.data}"\n{stored}{self.server}')
             arguments += ["--config", str(config)]
         self._start("server", "server", *arguments)
 
@@ -214,9 +216,12 @@ tier = "{tier}"
 
 
 @contextlib.contextmanager
-def real_fleet(home: Path, store: str = "") -> Iterator[RealFleet]:
-    """A running control plane; with the URL of a ``store``, agents watch and report there."""
-    fleet = RealFleet(home, store)
+def real_fleet(home: Path, store: str = "", server: str = "") -> Iterator[RealFleet]:
+    """A running control plane; with the URL of a ``store``, agents watch and report there.
+
+    ``server`` is more of its configuration file.
+    """
+    fleet = RealFleet(home, store, server)
     try:
         fleet.start_server()
         yield fleet

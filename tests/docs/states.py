@@ -22,7 +22,7 @@ def diagram() -> str:
         for event, reached in events.items():
             if event is SmokeTested:
                 continue
-            label = _LABELS.get(event, event.__name__.lower())
+            label = _LABELS.get(event, _asked(event))
             for target in reached - {phase}:
                 targets.setdefault(target, []).append(label)
         for target, labels in sorted(targets.items()):
@@ -37,7 +37,7 @@ def phases() -> str:
     rows = ["| phase | meaning | a person can |", "|---|---|---|"]
     meanings = _member_docs(Phase)
     for phase in Phase:
-        can = sorted(e.__name__.lower() for e in TABLE[phase] if e not in NOBODY)
+        can = sorted(_asked(e) for e in TABLE[phase] if e not in NOBODY)
         rows.append(f"| `{phase}` | {meanings[phase.name]} | {', '.join(can) or '–'} |")
     return "\n".join(rows)
 
@@ -50,6 +50,10 @@ def events() -> str:
         where = ", ".join(f"`{phase}`" for phase in Phase if event in TABLE[phase])
         rows.append(f"| {event.__name__} | {inspect.getdoc(event)} | {where} |")
     return "\n".join(rows)
+
+
+def _asked(event: type) -> str:
+    return str(event.__struct_config__.tag)
 
 
 def _member_docs(enum: type) -> dict[str, str]:

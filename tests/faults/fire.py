@@ -217,6 +217,10 @@ class Fire:
         ours: list[str] = []
 
         async def done() -> bool:
+            if self.control.process.poll() is not None:
+                # It has found only now that the rival led meanwhile, and is started again.
+                ours.clear()
+                await self._leads()
             with contextlib.suppress(httpx2.HTTPError):
                 if not ours:
                     for hold in (await self._call("GET", "/v1/holds")).json():
@@ -328,7 +332,9 @@ async def burn(kind: str, room: Path, rounds: int, seed: int) -> None:
                 watching.cancel()
         except BaseException:
             print("FAILED after", *fire.story, file=sys.stderr)
-            print(fire.control.log.read_text()[-6000:], file=sys.stderr)
+            told = fire.control.log.read_text().splitlines()
+            said = [line for line in told if '"event": "request"' not in line]
+            print("\n".join(said)[-6000:], file=sys.stderr)
             raise
         finally:
             await fire.close()

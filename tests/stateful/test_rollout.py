@@ -418,7 +418,7 @@ class RolloutMachine(RuleBasedStateMachine):
     @invariant()
     def journal_gives_the_state(self) -> None:
         if self.state is not None:
-            assert journal.fold(self.rows) == self.state
+            assert journal.fold(self.rows, Rollout) == self.state
 
     @invariant()
     def transitions_stay_within_concurrency(self) -> None:

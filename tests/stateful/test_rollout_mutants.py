@@ -25,7 +25,7 @@ def epochs_stand_still(patch: pytest.MonkeyPatch) -> None:
 
 
 def concurrency_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(wave, "_room", lambda busy, zone, bound: True)
+    patch.setattr(wave, "_fits", lambda busy, zone, bound: True)
 
 
 def silent_nodes_are_healthy(patch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def writes_are_not_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def concurrency_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(wave, "_room", lambda busy, zone, bound: True)
+    patch.setattr(wave, "_fits", lambda busy, zone, bound: True)
 
 
 def unknown_nodes_are_healthy(patch: pytest.MonkeyPatch) -> None:
@@ -94,6 +94,10 @@ def epochs_stand_still(patch: pytest.MonkeyPatch) -> None:
         return genuine(structs.replace(state, epoch=max(1, state.epoch - 1)), by, why, now)
 
     patch.setattr(rollout, "signalled", same_epoch)
+
+
+def failed_nodes_take_no_place(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(wave, "_is_moving", lambda node: node.state is NodeState.MOVING)
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ def main() -> None:
     try:
         run(Path(config))
     except HeadwayError as error:
+        told = f"headway: {shown(error.sentence)}"
         if "--json" in flags:
             problem = Problem(error.code, error.sentence, error.status)
-            print(msgspec.json.encode(problem).decode("ascii", "backslashreplace"), file=sys.stderr)
-        else:
-            print(f"headway: {shown(error.sentence)}", file=sys.stderr)
+            told = msgspec.json.encode(problem).decode()
+        sys.stderr.write(f"{told}\n")
         sys.exit(error.exit_code)
 
 

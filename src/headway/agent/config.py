@@ -22,6 +22,7 @@ from headway.agent.strategies import (
 )
 from headway.errors import InvalidInput
 from headway.model.names import Name, NodeName, Seconds
+from headway.model.peers import Address
 
 DEFAULT_COUNTERS = {
     "requests": "http_requests_total",
@@ -126,6 +127,24 @@ class Scrubbing(Struct, frozen=True, forbid_unknown_fields=True):
     first begins at a random moment within as many."""
 
 
+class PeersSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Fetch large builds from other nodes of the zone, and serve them what this one holds.
+
+    Only nodes that the control plane sends are served, and only contents by their digests.
+    """
+
+    listen: Address
+    """Address and port at which other nodes reach this one, like `10.0.0.3:8702`."""
+    above_megabytes: Annotated[float, Meta(ge=0.0)] = 8.0
+    """A build that brings less than this comes from the origin at once."""
+    patience: Annotated[float, Meta(ge=0.0)] = 120.0
+    """The longest, in seconds, to wait for a peer before the origin is asked."""
+    connections: Annotated[int, Meta(ge=1, le=64)] = 8
+    """How many requests of other nodes are served at a time."""
+    megabytes_per_second: Annotated[float, Meta(gt=0.0)] = 50.0
+    """How fast other nodes are served, all together."""
+
+
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything an agent is told; ``report_every`` in seconds.
 
@@ -156,6 +175,8 @@ class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
     one of them. One is chosen at random, and the next one when it does not answer."""
     scrub: Scrubbing = Scrubbing()
     """How the node looks for damage to what it holds."""
+    peers: PeersSettings | None = None
+    """Whether large builds come from other nodes first; without it they never do."""
 
 
 def load(path: Path) -> AgentConfig:

@@ -13,14 +13,15 @@ from pathlib import Path
 from msgspec import structs
 
 from headway import __version__
-from headway.agent import scrape
 from headway.agent import log as logging
+from headway.agent import scrape
 from headway.agent.config import AgentConfig, load
 from headway.agent.durable import storing
 from headway.agent.log import log
 from headway.agent.reporting import Counters, Reporter
 from headway.agent.worker import Source, Worker
 from headway.builds.fetch import Fetcher
+from headway.builds.storage import Storage
 from headway.builds.storage import open as open_storage
 from headway.errors import HeadwayError, InvalidInput, Refused
 from headway.model.report import Enrolment, Report
@@ -47,9 +48,9 @@ def run(config_path: Path) -> None:
     token = _token(config.token_file)
     link = _link(config, token)
     storage = open_storage(f"{config.server.rstrip('/')}/v1/store", token)
-    source = Fetcher(storage, Trust.load(config.trust.build))
+    fetcher = Fetcher(storage, Trust.load(config.trust.build))
     logging.start()
-    with _alone(config.root):
+    with _alone(config.root), _among_peers(config, token, storage, fetcher) as source:
         agent = Agent(config, link, source)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.default_int_handler)
@@ -140,6 +141,41 @@ class Agent:
             worker.report(self._boot, self._seq, self._counters.of(name))
             for name, worker in self._workers.items()
         )
+
+
+@contextmanager
+def _among_peers(
+    config: AgentConfig, token: str, storage: Storage, origin: Fetcher
+) -> Iterator[Source]:
+    """Where builds come from, with the node's door open to its peers if it is to have one."""
+    settings = config.peers
+    if settings is None:
+        yield origin
+        return
+    # Most agents have no peers, and do without a server's code.
+    from headway.agent.peers import PeerFetcher  # noqa: PLC0415
+    from headway.agent.serving import Serving  # noqa: PLC0415
+
+    serving = Serving(
+        settings.listen,
+        config.root,
+        [app.name for app in config.apps],
+        Trust.load(config.trust.release),
+        connections=settings.connections,
+        rate=settings.megabytes_per_second * 1e6,
+    )
+    serving.start()
+    try:
+        yield PeerFetcher(
+            origin,
+            storage,
+            HubClient(config.server, token, node=config.node),
+            address=serving.address,
+            above=int(settings.above_megabytes * 1e6),
+            patience=settings.patience,
+        )
+    finally:
+        serving.stop()
 
 
 def _link(config: AgentConfig, token: str) -> Link:

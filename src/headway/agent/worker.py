@@ -105,7 +105,7 @@ class Worker:
         self._record = self._memory.state.record
         self._stopping = False
         self._activity = Activity.IDLE
-        self._epoch = 0
+        self._epoch = self._serial = 0
         self._trouble = ""
         self._why = "starting"
         self._untidy = True
@@ -136,7 +136,7 @@ class Worker:
     def report(self, boot: str, seq: int, counters: dict[str, float]) -> Report:
         """The state of the app as it is now."""
         # In this order: an epoch is only told with what the agent does since it decided on it.
-        epoch, activity = self._epoch, self._activity
+        epoch, serial, activity = self._epoch, self._serial, self._activity
         state = self._memory.state
         return Report(
             node=self._node,
@@ -154,6 +154,7 @@ class Worker:
             failed=state.failed,
             counters=counters,
             inspection=state.inspection,
+            serial=serial,
         )
 
     def run(self) -> None:
@@ -352,18 +353,18 @@ class Worker:
             self._tell()
 
     def _answer(self, activity: Activity, why: str) -> None:
-        """From now on reports speak of the signal that was decided on last.
+        """From now on reports speak of the signal, and the record, that were decided on last.
 
         The activity comes before the epoch, so that no report of this epoch can show the agent
         at rest when it has decided to move.
         """
-        signal = self._memory.state.signal
-        answered = (activity, why, signal.epoch if signal else 0)
-        if answered == (self._activity, self._why, self._epoch):
+        signal, record = self._memory.state.signal, self._memory.state.record
+        answered = (activity, why, signal.epoch if signal else 0, record.serial if record else 0)
+        if answered == (self._activity, self._why, self._epoch, self._serial):
             return
         if why != self._why:
             log.info(why, extra=self._tag)
-        self._activity, self._why, self._epoch = answered
+        self._activity, self._why, self._epoch, self._serial = answered
         self._tell()
 
     @property

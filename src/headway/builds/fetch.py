@@ -62,8 +62,12 @@ class Fetcher:
         self._coming.pop(app, None)
         if known is not None and (bundled := self._bundled(app, build, known)) is not None:
             return bundled
+        return self.attested(app, build), self._full(app, build)
+
+    def attested(self, app: str, build: BuildId) -> Build:
+        """What is signed about a build. Raises NotFound or Untrusted."""
         envelope = read_whole(self._storage, layout.attestation(app, build), MAX_ENVELOPE_BYTES)
-        return attestation.open(envelope, self._trust, app, build), self._full(app, build)
+        return attestation.open(envelope, self._trust, app, build)
 
     def fetch(
         self,

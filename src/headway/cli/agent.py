@@ -30,4 +30,4 @@ def agent(call: Call, config: Path) -> None:
     load(config)
     # The process stays the same one, but starts again with settings that keep it small.
     argv = [sys.executable, "-m", "headway.agent", str(config), *(["--json"] if call.json else [])]
-    os.execve(sys.executable, argv, {**SETTINGS, **os.environ})
+    os.execve(sys.executable, argv, {**SETTINGS, **os.environ})  # noqa: S606

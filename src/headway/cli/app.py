@@ -63,12 +63,21 @@ def _drawn(view: AppView) -> RenderableType:
         ("live", short(view.live)),
         ("rollout", view.rollout or "-"),
         ("make", " ".join(config.make)),
-        ("smoke test", count(len(config.smoke), "request") if config.smoke else "none"),
+        ("smoke test", count(len(config.smoke), "check") if config.smoke else "none"),
+        ("releases", config.releases.repository if config.releases else "none"),
+        ("schedule", _schedule(config)),
     ]
     pairs += [("metric", _metric(metric)) for metric in config.metrics]
     headings = ("PLAN", "STEP", "TIER", "SHARE", "SOAK", "GATE", "CHECKS")
     rows = [row for name, plan in config.plans.items() for row in _steps(name, plan)]
     return lines(facts(pairs), "", table(headings, rows, "It has no plan."))
+
+
+def _schedule(config: AppConfig) -> str:
+    plan = config.schedule
+    if plan is None:
+        return "none, at any time"
+    return f"{plan.mode}, {plan.opens} to {plan.closes}, {', '.join(plan.days)} ({plan.zone})"
 
 
 def _steps(name: str, plan: tuple[Step, ...]) -> Iterator[tuple[str, ...]]:

@@ -2,38 +2,24 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 import click
 from rich.console import RenderableType
 
-from headway.builds import storage
-from headway.builds.make import make as make_tree
-from headway.builds.publish import publish as publish_tree
 from headway.cli.call import Call, asking, at_most
-from headway.cli.remote import connect, credentials_of
-from headway.cli.screen import answer, facts, progress, table
+from headway.cli.making import build_key, repository
+from headway.cli.making import make as make_build
+from headway.cli.making import publish as put
+from headway.cli.remote import connect
+from headway.cli.screen import answer, facts, table
 from headway.cli.wording import ago, clock, short, size
-from headway.client.api import Client
 from headway.core.words import count
 from headway.model.build import Build
 from headway.model.views import CollectRequest, RepackRequest
 from headway.signing import Signer
 
-EARLIER_BUILDS = 20
-"""How many earlier builds are searched for content that need not be stored again."""
-
-signing_key = click.option(
-    "--key",
-    "key",
-    type=click.Path(path_type=Path),
-    envvar="HEADWAY_BUILD_KEY",
-    show_envvar=True,
-    required=True,
-    metavar="FILE",
-    help="The private key that signs the build.",
-)
+signing_key = build_key("The private key that signs the build.")
 
 
 @click.group()
@@ -53,20 +39,13 @@ def publish(call: Call, *, directory: Path, app: str, commit: str, subject: str,
     """Publish DIRECTORY as a build: store what is new in it, sign it, hand it in."""
     signer = Signer.load(key)
     with connect(call) as client:
-        made = _publish(call, client, signer, directory, app=app, commit=commit, subject=subject)
+        made = put(call, client, signer, directory, app=app, commit=commit, subject=subject)
     answer(call, made, lambda: _drawn(made))
 
 
 @build.command()
 @click.argument("ref")
-@click.option(
-    "--repo",
-    type=click.Path(path_type=Path),
-    default=".",
-    show_default="here",
-    metavar="DIR",
-    help="The git repository.",
-)
+@repository
 @click.option("--app", required=True, help="The app, whose `make` is run.")
 @signing_key
 @asking
@@ -75,17 +54,7 @@ def make(call: Call, *, ref: str, repo: Path, app: str, key: Path) -> None:
     """Make a build from the commit REF in a clean worktree, and publish it."""
     signer = Signer.load(key)
     with connect(call) as client:
-        config = client.app(app).config
-        with make_tree(ref, repo=repo, command=config.make, output=config.output) as tree:
-            made = _publish(
-                call,
-                client,
-                signer,
-                tree.directory,
-                app=app,
-                commit=tree.commit,
-                subject=tree.subject,
-            )
+        made = make_build(call, client, signer, app=app, repo=repo, ref=ref)
     answer(call, made, lambda: _drawn(made))
 
 
@@ -167,40 +136,6 @@ def gc(call: Call, app: str, keep: int, days: float, dry: bool) -> None:
     verb = "Would remove" if dry else "Removed"
     what = f"{count(len(done.builds), 'build')} and {count(done.packs, 'pack')}"
     answer(call, done, lambda: f"{verb} {what}, {size(done.bytes)} in all.")
-
-
-def _publish(
-    call: Call,
-    client: Client,
-    signer: Signer,
-    directory: Path,
-    *,
-    app: str,
-    commit: str,
-    subject: str,
-) -> Build:
-    """Publish through the control plane's store, then hand the attestation in."""
-    found = credentials_of(call)
-    live = client.app(app).live
-    newest = [one.id for one in client.builds(app, EARLIER_BUILDS)]
-    earlier = [live, *newest] if live else newest
-    with (
-        closing(storage.open(f"{client.url}/v1/store", found.token)) as store,
-        progress("publish") as advance,
-    ):
-        _, attestation = publish_tree(
-            directory,
-            app=app,
-            commit=commit,
-            by=client.whoami().name,
-            subject=subject,
-            signer=signer,
-            storage=store,
-            earlier=earlier,
-            now=time.time(),
-            progress=advance,
-        )
-    return client.register_build(app, attestation)
 
 
 def _row(one: Build, now: float) -> Sequence[str]:

@@ -20,6 +20,7 @@ from headway.model.views import DeployRequest, RolloutView
 @click.option("--plan", default="default", show_default=True, help="One of the app's plans.")
 @click.option("--reason", default="", help="Why, for the journal and for everybody else.")
 @click.option("--supersede", is_flag=True, help="Take the place of a rollout that is running.")
+@click.option("--hotfix", is_flag=True, help="Pass where only hotfixes do; takes --reason.")
 @click.option("--wait", is_flag=True, help="Stay until it ends; exit 10 unless it succeeds.")
 @click.option("--timeout", type=Duration(), help="Wait no longer than this, such as 45m.")
 @asking
@@ -32,15 +33,17 @@ def deploy(
     plan: str,
     reason: str,
     supersede: bool,
+    hotfix: bool,
     wait: bool,
     timeout: float | None,
 ) -> None:
     """Start a rollout of a build.
 
-    BUILD is named by its first digits. With --wait the exit code says how the rollout ended.
+    BUILD is named by its first digits, or by its release. With --wait the exit code says how the
+    rollout ended.
     """
     with connect(call) as client:
-        view = client.deploy(app, DeployRequest(build, plan, reason, supersede))
+        view = client.deploy(app, DeployRequest(build, plan, reason, supersede, hotfix))
         if not wait and timeout is None:
             answer(call, view, lambda: picture(view, time.time()))
             return

@@ -15,6 +15,7 @@ from headway.model.journal import JournalEntry
 @click.command()
 @click.option("--app", help="Only this app's entries.")
 @click.option("--rollout", help="Only this rollout's entries.")
+@click.option("--release", help="Only this release's entries.")
 @click.option("--after", type=int, help="Only what came after the entry of this number.")
 @at_most(50)
 @click.option("--follow", "following", is_flag=True, help="Stay, and show what comes.")
@@ -25,6 +26,7 @@ def journal(
     *,
     app: str | None,
     rollout: str | None,
+    release: str | None,
     after: int | None,
     limit: int,
     following: bool,
@@ -35,11 +37,12 @@ def journal(
     """
     with connect(call) as client:
         begin = _newest(client) if following and after is None else after or 0
-        entries = client.journal(app, rollout, after, limit)
+        entries = client.journal(app, rollout, after, limit, release)
         for entry in entries:
             _tell(call, entry)
         if following:
-            _follow(call, client, max([begin, *(entry.seq for entry in entries)]), app, rollout)
+            last = max([begin, *(entry.seq for entry in entries)])
+            _follow(call, client, last, {"app": app, "rollout": rollout, "release": release})
 
 
 def _newest(client: Client) -> int:
@@ -47,12 +50,12 @@ def _newest(client: Client) -> int:
     return max((entry.seq for entry in client.journal(limit=1)), default=0)
 
 
-def _follow(call: Call, client: Client, after: int, app: str | None, rollout: str | None) -> None:
+def _follow(call: Call, client: Client, after: int, wanted: dict[str, str | None]) -> None:
     for happening in follow(client, after):
         if isinstance(happening, Disconnected):
             note(happening.sentence)
         elif isinstance(happening, JournalEntry) and (
-            app in {None, happening.app} and rollout in {None, happening.rollout}
+            all(only in {None, getattr(happening, key)} for key, only in wanted.items())
         ):
             _tell(call, happening)
 

@@ -9,11 +9,13 @@ from headway.cli.screen import facts, line, said
 from headway.cli.wording import ago, duration, short
 from headway.core.words import in_phase
 from headway.model.plan import Gate, Step
-from headway.model.rollout import LIVE, NodeState, Phase, Rollout
+from headway.model.rollout import LIVE, NodeState, Phase, Rollout, SmokeFinding
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import RolloutView, TierView
 
 BAR_CELLS = 24
+OUTPUT_LINES = 5
+"""So many lines of what a failed smoke check said are shown."""
 
 PHASE_STYLES = {
     Phase.ROLLING: "bold cyan",
@@ -58,6 +60,8 @@ def picture(view: RolloutView, now: float) -> Group:
     parts += [_tier(tier, rollout.target, width) for tier in view.tiers]
     parts += [Text()] if view.tiers else []
     parts += [_verdict(verdict) for verdict in rollout.verdicts]
+    for finding in rollout.findings:
+        parts += _finding(finding)
     return Group(*parts, facts(_sentences(view)))
 
 
@@ -131,6 +135,16 @@ def share_cells(counts: Sequence[int], total: int, width: int) -> list[int]:
 def _verdict(verdict: Verdict) -> Text:
     mark = said(f"  {verdict.outcome:<9}", OUTCOME_STYLES[verdict.outcome])
     return line(mark, verdict.sentence)
+
+
+def _finding(finding: SmokeFinding) -> list[Text]:
+    """What one check of the smoke test has found; of one that failed, the last that it said."""
+    outcome = Outcome.PASS if finding.passed else Outcome.FAIL
+    found = [line(said(f"  {outcome:<9}", OUTCOME_STYLES[outcome]), finding.sentence)]
+    if not finding.passed:
+        last = finding.output.rstrip().splitlines()[-OUTPUT_LINES:]
+        found += [said(f"             {text}", "dim") for text in last]
+    return found
 
 
 def _sentences(view: RolloutView) -> list[tuple[str, str | Text]]:

@@ -5,7 +5,7 @@ API reference is generated from them, and a test holds every method to its own.
 """
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import httpx2
@@ -19,9 +19,26 @@ from headway.model.access import Identity
 from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.plan import AppConfig
+from headway.model.release import Release
+from headway.model.release_views import (
+    BisectRequest,
+    BisectView,
+    CutRequest,
+    FreezeRequest,
+    HotfixRequest,
+    Notes,
+    QueueView,
+    ReleaseView,
+    RevertRequest,
+    ScheduleView,
+    ShiftRequest,
+    SuspectsView,
+)
 from headway.model.report import Enrolment, Report
 from headway.model.rollout import Rollout
+from headway.model.schedule import Frozen
 from headway.model.views import (
     ActionRequest,
     AppView,
@@ -41,6 +58,9 @@ from headway.model.views import (
     TokenView,
     Why,
 )
+
+GIT_SECONDS = 600.0
+"""How long a repository may take to be fetched, and its forge to be asked."""
 
 UPKEEP_SECONDS = 3600.0
 """How long merging packs, all of which are read and written, may take."""
@@ -131,11 +151,73 @@ class Client(Wire):
         return self.call("GET", f"/v1/rollouts/{segment(rollout)}", RolloutView)
 
     def act(self, rollout: str, action: str, request: ActionRequest) -> RolloutView:
-        """``action``: advance, pause, resume, revert, abort, retry.
+        """``action``: advance, pause, resume, revert, abort, retry, sign-off.
         [POST /v1/rollouts/{id}/{action}, deployer]
         """
         path = f"/v1/rollouts/{segment(rollout)}/{segment(action)}"
         return self.call("POST", path, RolloutView, request)
+
+    def queue(self, app: str) -> QueueView:
+        """What was merged since what is live. [GET /v1/apps/{app}/queue, viewer]"""
+        path = f"/v1/apps/{segment(app)}/queue"
+        return self.call("GET", path, QueueView, patience=GIT_SECONDS)
+
+    def releases(self, app: str, limit: int = 20) -> list[Release]:
+        """An app's releases, newest first. [GET /v1/apps/{app}/releases, viewer]"""
+        path = f"/v1/apps/{segment(app)}/releases"
+        return self.call("GET", path, list[Release], params={"limit": limit})
+
+    def cut_release(self, app: str, request: CutRequest) -> ReleaseView:
+        """Cut a release from main. [POST /v1/apps/{app}/releases, deployer]"""
+        path = f"/v1/apps/{segment(app)}/releases"
+        return self.call("POST", path, ReleaseView, request, patience=GIT_SECONDS)
+
+    def release(self, release: str) -> ReleaseView:
+        """One release, and its next action. [GET /v1/releases/{release}, viewer]"""
+        return self.call("GET", f"/v1/releases/{segment(release)}", ReleaseView)
+
+    def release_notes(self, release: str) -> Notes:
+        """What a release brings. [GET /v1/releases/{release}/notes, viewer]"""
+        return self.call("GET", f"/v1/releases/{segment(release)}/notes", Notes)
+
+    def suspects(self, release: str) -> SuspectsView:
+        """Who may be to blame for what fails. [GET /v1/releases/{release}/suspects, viewer]"""
+        return self.call("GET", f"/v1/releases/{segment(release)}/suspects", SuspectsView)
+
+    def hotfix(self, release: str, request: HotfixRequest) -> ReleaseView:
+        """Pick changes onto a release. [POST /v1/releases/{release}/hotfix, deployer]"""
+        path = f"/v1/releases/{segment(release)}/hotfix"
+        return self.call("POST", path, ReleaseView, request, patience=GIT_SECONDS)
+
+    def revert_change(self, release: str, request: RevertRequest) -> ReleaseView:
+        """Take changes back, also on main. [POST /v1/releases/{release}/revert, deployer]"""
+        path = f"/v1/releases/{segment(release)}/revert"
+        return self.call("POST", path, ReleaseView, request, patience=GIT_SECONDS)
+
+    def bisect(self, release: str, request: BisectRequest) -> BisectView:
+        """Which commit to try next. [POST /v1/releases/{release}/bisect, viewer]"""
+        path = f"/v1/releases/{segment(release)}/bisect"
+        return self.call("POST", path, BisectView, request)
+
+    def deliver(self, forge: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Hand in a forge's signed message, as it does itself. [POST /v1/hooks/{forge}, public]"""
+        self.send("POST", f"/v1/hooks/{segment(forge)}", body=body, headers=headers)
+
+    def schedule(self, app: str) -> ScheduleView:
+        """When deploys may go, and who is on shift. [GET /v1/apps/{app}/schedule, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}/schedule", ScheduleView)
+
+    def freeze(self, app: str, request: FreezeRequest) -> Frozen:
+        """Let nothing new begin for a time. [POST /v1/apps/{app}/freezes, deployer]"""
+        return self.call("POST", f"/v1/apps/{segment(app)}/freezes", Frozen, request)
+
+    def end_freeze(self, freeze: str) -> None:
+        """End a freeze that was declared. [DELETE /v1/freezes/{freeze}, deployer]"""
+        self.send("DELETE", f"/v1/freezes/{segment(freeze)}")
+
+    def change_shift(self, app: str, request: ShiftRequest) -> ScheduleView:
+        """Take the shift, or hand it over. [POST /v1/apps/{app}/shift, deployer]"""
+        return self.call("POST", f"/v1/apps/{segment(app)}/shift", ScheduleView, request)
 
     def nodes(self, app: str | None = None) -> list[NodeStatus]:
         """Every node of one app or of all. [GET /v1/nodes, viewer]"""
@@ -190,9 +272,16 @@ class Client(Wire):
         rollout: str | None = None,
         after: int | None = None,
         limit: int = 50,
+        release: str | None = None,
     ) -> list[JournalEntry]:
         """What came after ``after``, or else the newest; oldest first. [GET /v1/journal, viewer]"""
-        params = {"app": app, "rollout": rollout, "after": after, "limit": limit}
+        params = {
+            "app": app,
+            "rollout": rollout,
+            "release": release,
+            "after": after,
+            "limit": limit,
+        }
         return self.call("GET", "/v1/journal", list[JournalEntry], params=params)
 
     def events(self, last: str = "") -> AbstractContextManager[Iterator[httpx2.ServerSentEvent]]:
@@ -229,6 +318,10 @@ class Client(Wire):
     def report(self, reports: Sequence[Report]) -> None:
         """Hand in reports; on return they are durable. [POST /v1/node/reports, node]"""
         self.send("POST", "/v1/node/reports", body=list(reports))
+
+    def find_peer(self, ask: PeerAsk) -> PeerAnswer:
+        """Where the node is to get a build. [POST /v1/node/peers, node]"""
+        return self.call("POST", "/v1/node/peers", PeerAnswer, body=ask)
 
     def pass_on(self, packets: Sequence[Packet]) -> list[Problem | None]:
         """Hand in what many nodes have reported to a hub. [POST /v1/hub/reports, public]"""

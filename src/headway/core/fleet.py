@@ -14,6 +14,15 @@ LEFT_SHARE = 1 / 3
 for an agent to be restarted, or to find another server."""
 
 
+_AWAY = {
+    Activity.DRAINING,
+    Activity.SWITCHING,
+    Activity.RESTARTING,
+    Activity.VERIFYING,
+    Activity.FLIPPING_BACK,
+}
+
+
 class Member(Struct, frozen=True):
     """An enrolled node: its record, its last report for the app, and when it was last heard.
 
@@ -52,8 +61,8 @@ def see(
     seat = record.seats[app]
     running = report.running if report else None
 
-    def node(state: NodeState, why: str) -> NodeView:
-        return NodeView(record.node, record.zone, seat.position, state, running, why)
+    def node(state: NodeState, why: str, away: bool = False) -> NodeView:
+        return NodeView(record.node, record.zone, seat.position, state, running, why, away)
 
     asked = goal(signal, record, None, now, app)
     if asked.held:
@@ -71,9 +80,14 @@ def see(
     if build is None:
         return node(NodeState.DONE, why)
     if has_failed(report.failed, build, signal, seat):
-        return node(NodeState.FAILED, report.error or f"{build[:12]} failed here")
+        # An earlier signal may have asked it to try again, and it may be about to.
+        away = report.activity in _AWAY or report.epoch < signal.attempt
+        return node(NodeState.FAILED, report.error or f"{build[:12]} failed here", away)
     if report.epoch < signal.turned:
         return node(NodeState.MOVING, f"has not answered epoch {signal.turned} yet")
+    if 0 < report.serial < record.serial:
+        # Where a hold was lifted, it may go where an earlier signal sends it.
+        return node(NodeState.MOVING, "has not answered the latest about it yet")
     if running == build and _at_rest(report, signal):
         return node(NodeState.DONE, why)
     if report.activity is Activity.IDLE:

@@ -40,7 +40,7 @@ def goal(
     prepare = signal.target if signal.prepare else None
     run, why = wanted(signal, seat)
     if run is not None and has_failed(failed, run, signal, seat):
-        stay = signal.base if run == signal.target else None
+        stay = signal.base if run == signal.target and run != signal.base else None
         return Goal(stay, None, f"{run[:12]} failed here; waiting to be told to retry")
     return Goal(run, prepare, why)
 

@@ -17,9 +17,10 @@ class Findings(Struct, frozen=True):
     """The findings. Each text is one sentence, or empty where there is nothing to say.
 
     ``complete``: the wave has arrived, and every node of the step has attested, failed within
-    the budget, or is held (those are ``exceptions``). ``green``: complete, soaked, and checked.
-    ``waiting_for`` says what is missing. ``revert`` and ``pause`` are demands of the guard and
-    of the rules, ``objections`` what a person overrules by resuming. ``held`` is a person's.
+    the budget and serves again, or is held (those are ``exceptions``). ``green``: complete,
+    soaked, and checked. ``waiting_for`` says what is missing. ``revert`` and ``pause`` are demands
+    of the guard and of the rules, ``objections`` what a person overrules by resuming. ``held`` is a
+    person's.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -45,7 +46,7 @@ def examine(state: Rollout, observed: Observed, now: float) -> Findings:
     front = state.fractions.get(step.tier, 0.0)
     arrived = front >= step.share
     told = within(nodes, front)
-    late = [n for n in nodes if n.state in (NodeState.MOVING, NodeState.UNKNOWN)]
+    late = [n for n in nodes if n.away or n.state in (NodeState.MOVING, NodeState.UNKNOWN)]
     complete = arrived and not late
     verdicts = observed.verdicts if step.checks is not Checks.NONE else ()
     silent = _silent(state, step, verdicts)
@@ -122,7 +123,9 @@ def _late_nodes(state: Rollout, step: Step, late: list[NodeView], now: float) ->
 def _smoke(state: Rollout, step: Step) -> list[_Objection]:
     if not step.smoke or state.smoke is not False or "smoke" in state.waived:
         return []
-    return [_Objection("smoke", f"the smoke test of {step.tier} failed: {state.why}")]
+    failed = [finding.sentence for finding in state.findings if not finding.passed]
+    why = failed[0] if failed else state.why
+    return [_Objection("smoke", f"the smoke test of {step.tier} failed: {why}")]
 
 
 def _silent(state: Rollout, step: Step, verdicts: tuple[Verdict, ...]) -> list[str]:
@@ -152,6 +155,8 @@ def _waiting_for(
         return "waiting for the wave to rise"
     if step.smoke and state.smoke is None:
         return f"waiting for the smoke test of {step.tier}"
+    if state.phase is Phase.SOAKING and (missing := step.sign_off - len(state.signed_off)) > 0:
+        return f"waiting for {words.count(missing, 'sign-off')} of {step.tier}"
     if state.phase is Phase.SOAKING and now < state.since + step.soak:
         return f"soaking until {step.soak:.0f} s have passed"
     if state.phase is Phase.SOAKING and silent:

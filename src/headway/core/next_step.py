@@ -8,7 +8,7 @@ from headway.model.plan import Gate
 from headway.model.rollout import FleetView, NodeState, Observed, Phase, Rollout
 from headway.model.verdict import Verdict
 
-GOES_ON = frozenset({"advance", "resume", "retry"})
+GOES_ON = frozenset({"advance", "resume", "retry", "sign-off"})
 """The actions that push a build further, and so must not fire on what somebody saw a while ago.
 
 Stopping is never stale: whoever presses pause or revert means the rollout, however far it is.
@@ -26,6 +26,7 @@ def next_action(
     holds: tuple[Hold, ...],
     verdicts: tuple[Verdict, ...],
     now: float,
+    barred: str = "",
 ) -> tuple[str, str, tuple[str, ...]]:
     """(action, sentence, blockers): the button to show, the line beside it, and what blocks.
 
@@ -34,11 +35,12 @@ def next_action(
     if state.phase in (Phase.SUCCEEDED, Phase.REVERTED, Phase.ABORTED, Phase.SUPERSEDED):
         held = held_by(state.app, set(), holds)
         mixed = f"{state.id} left nodes on different builds" if _is_mixed(state) else ""
-        return "deploy", state.why, tuple(text for text in (held, mixed) if text)
+        return "deploy", state.why, tuple(text for text in (held, mixed, barred) if text)
     if state.phase is Phase.REVERTING:
         return "", state.why, _unsettled(fleet)
     found = examine(state, Observed(fleet, verdicts, holds), now)
-    blockers = tuple(text for text in (found.held, found.pause) if text)
+    closed = barred if state.phase in (Phase.SOAKING, Phase.WAITING) else ""
+    blockers = tuple(text for text in (found.held, found.pause, closed) if text)
     step = title(state.plan[state.step])
     match state.phase:
         case Phase.PAUSED:
@@ -48,7 +50,10 @@ def next_action(
             return "", f"{step}: {found.waiting_for or 'complete'}", blockers
         case Phase.SOAKING:
             left = state.since + state.plan[state.step].soak - now
+            signing = state.plan[state.step].sign_off > len(state.signed_off)
             rest = f"soaking for {left:.0f} s more" if left > 0 else found.waiting_for
+            if signing and "sign-off" in found.waiting_for:
+                return "sign-off", f"{step}: {found.waiting_for}", blockers
             return "", f"{step}: {rest}", blockers
         case _:
             return "advance", _gate(state, fleet, now), blockers

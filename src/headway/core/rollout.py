@@ -3,7 +3,8 @@
 A rollout walks its plan step by step. Within a step it is ROLLING while the wave rises and
 nodes flip, then SOAKING while they are watched. A green step leads to the next one at once
 (gate ``auto``), or the rollout is WAITING until a person presses (``manual``) or the notice
-has passed (``assisted``).
+has passed (``assisted``). While something bars it (``barred``: the schedule, the other lane), no
+step begins, and what has begun goes on to its end.
 
 What stands in the signal store is a fact that no phase is closed to: a signal from elsewhere
 (``Overtaken``), or an older copy (``Behind``); ``headway.core.overtaken`` says what follows.
@@ -30,7 +31,7 @@ from headway.core.signalling import everywhere, left_behind, signalled
 from headway.errors import NotFound, Refused
 from headway.model.hold import Hold
 from headway.model.names import BuildId
-from headway.model.plan import AppConfig, Gate, Importance
+from headway.model.plan import AppConfig, Gate, Importance, Step
 from headway.model.rollout import (
     LIVE,
     Abort,
@@ -49,6 +50,7 @@ from headway.model.rollout import (
     Revert,
     Rollout,
     RunSmoke,
+    SignOff,
     SmokeTested,
     Supersede,
 )
@@ -76,7 +78,13 @@ _WALK: Mapping[Phase, Mapping[type[Event], frozenset[Phase]]] = {
         Observed: frozenset({_P.ROLLING, _P.SOAKING, _P.PAUSED, _P.REVERTING}),
         Retry: frozenset({_P.ROLLING}),
     },
-    _P.SOAKING: _STOPS | _SMOKE | {Observed: _ONWARD, Retry: frozenset({_P.ROLLING})},
+    _P.SOAKING: _STOPS
+    | _SMOKE
+    | {
+        Observed: _ONWARD,
+        SignOff: frozenset({_P.SOAKING}),
+        Retry: frozenset({_P.ROLLING}),
+    },
     _P.WAITING: _STOPS
     | _SMOKE
     | {
@@ -132,11 +140,15 @@ def start(
     holds: tuple[Hold, ...],
     now: float,
     predecessor: Rollout | None = None,
+    barred: str = "",
+    release: str = "",
+    hotfix: bool = False,
 ) -> Decision:
     """Begin a rollout. ``epoch`` is the highest that the app has used so far.
 
     ``predecessor`` is a rollout that ended unfinished (aborted or superseded): its nodes keep
-    its build until a step reaches them. Raises Refused, and NotFound for a plan that is none.
+    its build until a step reaches them. ``barred`` is why nothing may begin now, or empty. Raises
+    Refused, and NotFound for a plan that is none.
     """
     plan = app.plans.get(plan_name)
     if plan is None:
@@ -151,6 +163,8 @@ def start(
         raise Refused("no step of the plan reaches a node")
     if held := held_by(app.name, {plan[first].tier}, holds):
         raise Refused(held)
+    if barred:
+        raise Refused(f"{app.name} does not begin: {barred}")
     why = f"{by} deploys {target[:12]}" + (f": {reason}" if reason else "")
     state = Rollout(
         id=id,
@@ -174,6 +188,8 @@ def start(
         layer=layer,
         retry={step.tier: 1.0 for step in plan},
         metrics=tuple(m.name for m in app.metrics if m.importance is not Importance.WATCH),
+        release=release,
+        hotfix=hotfix,
     )
     return signalled(state, by, why, now)
 
@@ -189,17 +205,16 @@ def decide(state: Rollout, event: Event, now: float) -> Decision:
     match event:
         case Advance():
             return _advance(state, event, now)
+        case SignOff():
+            return _sign_off(state, event)
         case Pause():
             return _pause(state, f"paused by {event.by}: {event.reason}", (), now)
         case Resume():
             return _resume(state, event, now)
         case Revert():
             return revert.begin(state, event.by, event.reason, now)
-        case Abort():
-            return _end(state, Phase.ABORTED, event.by, f"{event.by} aborts: {event.reason}", now)
-        case Supersede():
-            why = f"{event.by} puts {event.successor} in its place"
-            return _end(state, Phase.SUPERSEDED, event.by, why, now)
+        case Abort() | Supersede():
+            return _leave(state, event, now)
         case Retry():
             return _retry(state, event, now)
         case Overtaken():
@@ -213,6 +228,9 @@ def _observe(state: Rollout, event: Observed, now: float) -> Decision:
         return revert.go_on(state, event.fleet, now)
     if state.phase not in LIVE:
         return Decision(state, why=state.why)
+    if now < state.since:
+        # The clock of the process before this one was ahead; nobody waits for it to come true.
+        state = structs.replace(state, since=now, step_since=min(state.step_since, now))
     found = examine(state, event, now)
     state, news = _note_verdicts(state, found)
     alerts = tuple(Alert(v.sentence) for v in news if v.outcome is Outcome.FAIL)
@@ -228,9 +246,9 @@ def _observe(state: Rollout, event: Observed, now: float) -> Decision:
         case Phase.ROLLING:
             decision = _rolling(state, event.fleet, found, now)
         case Phase.SOAKING:
-            decision = _soaking(state, event.fleet, found, now)
+            decision = _soaking(state, event, found, now)
         case _:
-            decision = _waiting(state, event.fleet, found, now)
+            decision = _waiting(state, event, found, now)
     if news and decision.state == state:
         return Decision(state, alerts, _told(news))
     return structs.replace(decision, effects=(*alerts, *decision.effects))
@@ -265,13 +283,16 @@ def _rolling(state: Rollout, fleet: FleetView, found: Findings, now: float) -> D
     return Decision(soaking, smoke, why)
 
 
-def _soaking(state: Rollout, fleet: FleetView, found: Findings, now: float) -> Decision:
+def _soaking(state: Rollout, event: Observed, found: Findings, now: float) -> Decision:
     if not found.green:
         return Decision(state, why=found.waiting_for)
-    upcoming = plans.following(state.plan, state.step, fleet)
+    upcoming = plans.following(state.plan, state.step, event.fleet)
     if upcoming is None:
-        return _succeed(state, fleet, now)
+        return _succeed(state, event.fleet, now)
     step = state.plan[upcoming]
+    if event.barred:
+        waiting = structs.replace(state, phase=Phase.WAITING, since=now)
+        return _bar(waiting, step, event.barred)
     if step.gate is Gate.AUTO:
         return _begin(state, upcoming, f"{title(step)} begins", now)
     why = f"{title(state.plan[state.step])} is green; {title(step)} waits for a person"
@@ -280,11 +301,22 @@ def _soaking(state: Rollout, fleet: FleetView, found: Findings, now: float) -> D
     return Decision(structs.replace(state, phase=Phase.WAITING, since=now, why=why), why=why)
 
 
-def _waiting(state: Rollout, fleet: FleetView, found: Findings, now: float) -> Decision:
-    upcoming = plans.following(state.plan, state.step, fleet)
+def _bar(state: Rollout, step: Step, barred: str) -> Decision:
+    why = f"{title(state.plan[state.step])} is green; {title(step)} does not begin: {barred}"
+    return Decision(structs.replace(state, barred=barred, why=why), why=why)
+
+
+def _waiting(state: Rollout, event: Observed, found: Findings, now: float) -> Decision:
+    upcoming = plans.following(state.plan, state.step, event.fleet)
     if upcoming is None:
         upcoming = len(state.plan) - 1
     step = state.plan[upcoming]
+    if event.barred:
+        return _bar(state, step, event.barred)
+    if state.barred:
+        # The notice begins anew: nobody was there to object while nothing could begin.
+        why = f"{title(step)} may begin: nothing bars it any more"
+        return Decision(structs.replace(state, barred="", since=now, why=why), why=why)
     if step.gate is Gate.MANUAL or not found.complete:
         return Decision(state, why=found.waiting_for or state.why)
     if step.gate is Gate.ASSISTED and now < state.since + step.notice:
@@ -296,8 +328,12 @@ def _advance(state: Rollout, event: Advance, now: float) -> Decision:
     found = examine(state, Observed(event.fleet, state.verdicts, event.holds), now)
     if found.held:
         raise Refused(found.held)
+    if event.barred:
+        raise Refused(f"the next step does not begin: {event.barred}")
     if not found.complete:
         raise Refused(f"not green any more: {found.waiting_for}")
+    if found.revert or found.pause:
+        raise Refused(f"not green any more: {found.revert or found.pause}")
     upcoming = plans.following(state.plan, state.step, event.fleet)
     if upcoming is None:
         upcoming = len(state.plan) - 1
@@ -316,18 +352,29 @@ def _begin(state: Rollout, step: int, why: str, now: float) -> Decision:
         waived=(),
         objections=(),
         resume_to=None,
+        signed_off=(),
+        findings=(),
+        barred="",
         why=why,
     )
     return Decision(begun, why=why)
+
+
+def _sign_off(state: Rollout, event: SignOff) -> Decision:
+    step = state.plan[state.step]
+    if event.by in state.signed_off:
+        return Decision(state, why=f"{event.by} has signed {title(step)} off already")
+    everyone = (*state.signed_off, event.by)
+    why = f"{event.by} signs {title(step)} off" + (f": {event.reason}" if event.reason else "")
+    return Decision(structs.replace(state, signed_off=everyone, why=why), why=why)
 
 
 def _smoke_tested(state: Rollout, event: SmokeTested) -> Decision:
     """Note the result; what follows from it is decided at the next observation."""
     if SmokeTested not in TABLE[state.phase] or event.step != state.step:
         return Decision(state, why="the smoke test of a step that is over")
-    return Decision(
-        structs.replace(state, smoke=event.passed, why=event.sentence), why=event.sentence
-    )
+    tested = structs.replace(state, smoke=event.passed, findings=event.findings, why=event.sentence)
+    return Decision(tested, why=event.sentence)
 
 
 def _pause(state: Rollout, why: str, objections: tuple[str, ...], now: float) -> Decision:
@@ -407,9 +454,13 @@ def _succeed(state: Rollout, fleet: FleetView, now: float) -> Decision:
     return signalled(done, HEADWAY, why, now)
 
 
-def _end(state: Rollout, phase: Phase, by: str, why: str, now: float) -> Decision:
+def _leave(state: Rollout, event: Abort | Supersede, now: float) -> Decision:
+    if isinstance(event, Abort):
+        phase, why = Phase.ABORTED, f"{event.by} aborts: {event.reason}"
+    else:
+        phase, why = Phase.SUPERSEDED, f"{event.by} puts {event.successor} in its place"
     ended = structs.replace(state, phase=phase, since=now, ended_at=now, objections=())
-    return signalled(ended, by, why, now)
+    return signalled(ended, event.by, why, now)
 
 
 def _note_verdicts(state: Rollout, found: Findings) -> tuple[Rollout, tuple[Verdict, ...]]:
@@ -424,7 +475,7 @@ def _told(news: tuple[Verdict, ...]) -> str:
 
 
 def _not_allowed(state: Rollout, event: Event) -> str:
-    asked = type(event).__name__.lower()
+    asked = type(event).__struct_config__.tag
     step = title(state.plan[state.step])
     match state.phase:
         case Phase.PAUSED:

@@ -34,14 +34,15 @@ def rise(
 ) -> float:
     """The highest front between ``front`` and ``to`` that the limits allow now.
 
-    A node in transition is one that is moving, or that was told to and has fallen silent.
+    A node in transition is one that is moving, one that has failed and is on its way back, or one
+    that was told to move and has fallen silent.
     """
     return _raise(nodes, front, front, to, bound, lambda node: _will_move(node, target))
 
 
 def retry(nodes: Sequence[NodeView], front: float, to: float, bound: Limits) -> float:
     """As ``rise``, for the front below which failed nodes try again; ``to`` is the wave's."""
-    return _raise(nodes, to, front, to, bound, lambda node: node.state is NodeState.FAILED)
+    return _raise(nodes, to, front, to, bound, _may_have_failed)
 
 
 def _raise(
@@ -59,9 +60,10 @@ def _raise(
         if node.position >= to:
             break
         if moves(node):
-            if not _room(busy, node.zone, bound):
+            if not _in_transition(node, told):
+                busy[node.zone] += 1
+            if not _fits(busy, node.zone, bound):
                 return max(front, node.position)
-            busy[node.zone] += 1
     return max(front, to)
 
 
@@ -70,14 +72,14 @@ def fall(nodes: Sequence[NodeView], front: float, bound: Limits, base: BuildId) 
 
     A silent node does not slow a revert down: those that answer are brought back first.
     """
-    busy = Counter(node.zone for node in nodes if node.state is NodeState.MOVING)
+    busy = Counter(node.zone for node in nodes if _is_moving(node))
     for node in reversed(nodes):
         if node.position >= front:
             continue
-        if node.state is not NodeState.MOVING and _will_move(node, base):
-            if not _room(busy, node.zone, bound):
-                return front
+        if not _is_moving(node) and _is_elsewhere(node, base):
             busy[node.zone] += 1
+            if not _fits(busy, node.zone, bound):
+                return front
         front = node.position
     return 0.0
 
@@ -90,12 +92,26 @@ def within(nodes: Iterable[NodeView], front: float) -> list[NodeView]:
 def _in_transition(node: NodeView, front: float) -> bool:
     if node.state is NodeState.UNKNOWN:
         return node.position < front
-    return node.state is NodeState.MOVING
+    return _is_moving(node)
+
+
+def _is_moving(node: NodeView) -> bool:
+    return node.state is NodeState.MOVING or node.away
 
 
 def _will_move(node: NodeView, build: BuildId) -> bool:
+    """Whether it runs another build, or may do so by now."""
+    unsure = node.state is NodeState.UNKNOWN or _is_moving(node)
+    return _is_elsewhere(node, build) or unsure
+
+
+def _is_elsewhere(node: NodeView, build: BuildId) -> bool:
     return node.state is not NodeState.HELD and node.running != build
 
 
-def _room(busy: Counter[str], zone: str, bound: Limits) -> bool:
-    return busy.total() < bound.total and busy[zone] < bound.zones[zone]
+def _may_have_failed(node: NodeView) -> bool:
+    return node.state in (NodeState.FAILED, NodeState.UNKNOWN)
+
+
+def _fits(busy: Counter[str], zone: str, bound: Limits) -> bool:
+    return busy.total() <= bound.total and busy[zone] <= bound.zones[zone]

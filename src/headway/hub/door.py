@@ -12,9 +12,10 @@ from hashlib import sha256
 import msgspec
 import structlog
 
-from headway.errors import Denied, StoreError, Unauthenticated, Unreachable, Untrusted
+from headway.errors import Denied, NotFound, StoreError, Unauthenticated, Unreachable, Untrusted
 from headway.hub.upstream import Upstream
 from headway.model.names import NodeName
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Enrolment
 from headway.model.signal import RECORD_TYPE, NodeRecord, record_key
 from headway.signals.port import SignalStore
@@ -41,18 +42,8 @@ class HubDoor:
         self._cut = cut
         self._known: dict[str, tuple[int, str]] = {}
 
-    async def load(self) -> None:
-        """Know every node that is enrolled, so that a whole fleet can come at once.
-
-        Raises StoreError.
-        """
-        for key, entry in (await self._store.list(_NODES)).items():
-            self.notice(key, entry.value)
-
     def notice(self, key: str, value: bytes) -> None:
-        """Take note of a value from the store: a node whose token has changed is cut off."""
-        if not key.startswith(_NODES):
-            return
+        """Take note of a record from the store: a node whose token has changed is cut off."""
         node = key.removeprefix(_NODES)
         heard, before = self._read(node, value), self._known.get(node)
         # A store that was rolled back must not bring a revoked token back.
@@ -84,6 +75,10 @@ class HubDoor:
     def report(self, secret: str, body: bytes) -> asyncio.Future[None]:
         """Pass reports on; done when the control plane has them. Raises Busy."""
         return self._upstream.report(secret, body)
+
+    def peers(self, secret: str, ask: PeerAsk) -> PeerAnswer:
+        """A hub does not know who has what. Raises NotFound."""
+        raise NotFound("a hub knows no peers; ask the control plane")
 
     async def _look_up(self, node: str) -> None:
         key = record_key(node)

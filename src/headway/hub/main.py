@@ -1,7 +1,6 @@
 """Runs a hub as a process."""
 
 import asyncio
-import contextlib
 import gc
 import signal
 import socket
@@ -12,7 +11,6 @@ import structlog
 import uvloop
 
 from headway import __version__
-from headway.errors import StoreError
 from headway.hub.config import HubConfig
 from headway.hub.door import HubDoor
 from headway.hub.upstream import Upstream
@@ -61,16 +59,16 @@ class RunningHub:
     """A hub in front of ``store``, which stays its owner's; ``server`` is the control plane."""
 
     def __init__(self, store: SignalStore, trust: Trust, server: str) -> None:
-        self._hub = Hub(store, self._encode)
         self._upstream = Upstream(server)
         self.door = HubDoor(store, trust, self._upstream, self._cut)
+        self._hub = Hub(store, update_frame, self.door.notice)
         self.nodes = NodeServer(self._hub, self.door, _health)
         self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket, secure: ssl.SSLContext | None = None) -> None:
         """Serve agents at ``listener``; the store need not answer yet."""
-        with contextlib.suppress(StoreError):
-            await self.door.load()
+        # Every node that is enrolled is known before a whole fleet comes at once.
+        await self._hub.start()
         self.nodes.start()
         self._server = await asyncio.get_running_loop().create_server(
             lambda: NodeConnection(self.nodes), sock=listener, ssl=secure, backlog=BACKLOG
@@ -83,10 +81,6 @@ class RunningHub:
         await self.nodes.close()
         await self._hub.close()
         await self._upstream.close()
-
-    def _encode(self, key: str, value: bytes) -> bytes:
-        self.door.notice(key, value)
-        return update_frame(key, value)
 
     def _cut(self, node: str) -> None:
         log.info("the token of a node has changed", node=node)

@@ -11,14 +11,16 @@ class Scope(StrEnum):
     """What a hold blocks."""
 
     APP = "app"
+    LANE = "lane"
     TIER = "tier"
     NODE = "node"
 
 
 class Hold(Struct, frozen=True):
-    """A block on an app, one of its tiers, or a node. Holds never stop a revert.
+    """A block on an app, one of its lanes or tiers, or a node. Holds never stop a revert.
 
-    ``on`` names the app, ``app/tier`` or the node. ``until`` is when it lapses by itself.
+    ``on`` names the app, ``app/code`` or ``app/config``, ``app/tier``, or the node. ``until`` is
+    when it lapses by itself.
     """
 
     id: str

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 
 class JournalEntry(Struct, frozen=True):
-    """One decision.
+    """One decision, on a rollout, on a release, or on neither.
 
-    ``changes`` holds the fields of the rollout's state that it changed, with their new values;
+    ``changes`` holds the fields of its state that it changed, with their new values;
     folding them in order of ``seq`` gives the state (``headway.core.journal``).
     """
 
@@ -20,3 +20,4 @@ class JournalEntry(Struct, frozen=True):
     kind: str
     why: str
     changes: dict[str, Any] = {}
+    release: str = ""

@@ -6,6 +6,8 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from headway.model.names import Amount, Fraction, Name, Seconds
+from headway.model.releasing import Pattern, Releasing
+from headway.model.schedule import Schedule
 
 
 class Gate(StrEnum):
@@ -47,6 +49,8 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     """How much the guard has to say."""
     smoke: bool = False
     """Whether the app's smoke test must pass before the step is green."""
+    sign_off: Annotated[int, Meta(ge=0, le=20)] = 0
+    """How many people must sign the step off before it is green: ``headway rollout sign-off``."""
     concurrency: Amount = "25%"
     """How many nodes of the tier may be in transition at a time."""
     zone_concurrency: Amount = "100%"
@@ -145,6 +149,8 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
     """Which way is bad."""
     action: Action = Action.REVERT
     """What a failure leads to."""
+    paths: tuple[Pattern, ...] = ()
+    """The files that it points at: a change that touches them is suspected first when it fails."""
     min_count: float = 50.0
     """How much of ``per`` (or, without it, how many seconds of data) it takes to pass at all."""
 
@@ -177,16 +183,26 @@ DEFAULT_METRICS = (
 
 
 class SmokeCheck(Struct, frozen=True, forbid_unknown_fields=True):
-    """One request that must succeed against staging after the flip."""
+    """One request, or one command, that must succeed against staging after the flip.
 
-    url: Annotated[str, Meta(pattern=r"\Ahttps?://")]
+    Raises ValueError unless it is one of them.
+    """
+
+    url: Annotated[str, Meta(pattern=r"\Ahttps?://|\A\Z")] = ""
     """What is asked for with GET."""
     status: int = 200
     """The status that the answer must have."""
+    command: tuple[str, ...] = ()
+    """What is run on the control plane's host instead: an argv, no shell. Its program must be one
+    of the server's ``smoke_programs``; it succeeds when it ends with status 0."""
     contains: str = ""
-    """What the answer's body must hold."""
+    """What the answer's body, or the command's output, must hold."""
     timeout: Seconds = 5.0
-    """How long the answer may take."""
+    """How long it may take."""
+
+    def __post_init__(self) -> None:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("a smoke check has either a url or a command")
 
 
 class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,7 +217,7 @@ class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     guard: Guarding = Guarding()
     """How the guard judges."""
     smoke: tuple[SmokeCheck, ...] = ()
-    """The smoke test: requests that must all succeed, in this order."""
+    """The smoke test: requests and commands that must all succeed."""
     make: tuple[str, ...] = ()
     """The command that ``headway build make`` runs in a clean worktree; an argv, no shell."""
     output: str = "."
@@ -210,3 +226,7 @@ class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How many nodes of a tier may be in transition at a time during a revert."""
     silent_after: Seconds = 15.0
     """How long after its last report a node counts as unknown."""
+    releases: Releasing | None = None
+    """Where its changes come from; without it, it has builds but no releases."""
+    schedule: Schedule | None = None
+    """When rollouts may begin and go on; without it, at any time."""

@@ -100,7 +100,8 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
     what it does since. ``why`` is one sentence: what the agent does, or why it does not. ``boot``
     names the agent's process and ``seq`` rises within it, so that a report can be sent twice.
     ``counters`` are totals scraped from the app since it started. ``inspection`` tells whether the
-    trees are still what was published.
+    trees are still what was published. ``serial`` is that of the node's record that the agent last
+    decided upon; 0 from an agent that does not tell.
     """
 
     node: NodeName
@@ -118,6 +119,7 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
     failed: Failure | None = None
     counters: dict[str, float] = {}
     inspection: Inspection | None = None
+    serial: int = 0
 
 
 class Presence(Struct, frozen=True):

@@ -5,7 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from headway.model.hold import Hold
-from headway.model.names import Amount, BuildId, Fraction, Name
+from headway.model.names import Amount, BuildId, Fraction, Name, Text
 from headway.model.plan import Step
 from headway.model.signal import Layer, Signal
 from headway.model.verdict import Verdict
@@ -37,6 +37,15 @@ class Phase(StrEnum):
 LIVE = frozenset({Phase.ROLLING, Phase.SOAKING, Phase.WAITING, Phase.PAUSED, Phase.REVERTING})
 
 
+class SmokeFinding(Struct, frozen=True):
+    """What one check of a smoke test has found; ``output`` is the last of what it said."""
+
+    check: Text
+    passed: bool
+    sentence: str
+    output: str = ""
+
+
 class Rollout(Struct, frozen=True):
     """The state row. ``step`` indexes ``plan``; ``fractions`` are those last signalled.
 
@@ -46,7 +55,11 @@ class Rollout(Struct, frozen=True):
     the machine pause (``nodes``, ``deadline``, ``smoke``, ``metric:NAME``, ``data:NAME``), and
     ``waived`` those that a person has overruled for this step. ``turned``, ``layer`` and
     ``retry`` are as in the signal. ``overtaken`` is the epoch of the last signal from outside the
-    control plane that was taken over. ``why`` is the sentence of the last decision.
+    control plane that was taken over. ``release`` is the release that the build is of, and
+    ``hotfix`` whether it passes where only hotfixes do. ``signed_off`` are the people who have
+    signed the step off, ``findings`` those of its smoke test. ``barred`` is why no step begins at
+    present: the schedule's sentence, or that of the lanes. ``why`` is the sentence of the last
+    decision.
     """
 
     id: str
@@ -77,6 +90,11 @@ class Rollout(Struct, frozen=True):
     objections: tuple[str, ...] = ()
     waived: tuple[str, ...] = ()
     overtaken: int = 0
+    release: str = ""
+    hotfix: bool = False
+    signed_off: tuple[str, ...] = ()
+    findings: tuple[SmokeFinding, ...] = ()
+    barred: str = ""
 
 
 class NodeState(StrEnum):
@@ -103,6 +121,8 @@ class NodeView(Struct, frozen=True):
     state: NodeState
     running: BuildId | None = None
     why: str = ""
+    away: bool = False
+    """It has failed, and may not serve yet: it is on its way back, or may be trying again."""
 
 
 class FleetView(Struct, frozen=True):
@@ -112,11 +132,15 @@ class FleetView(Struct, frozen=True):
 
 
 class Observed(Struct, frozen=True, tag="observed"):
-    """Time has passed: this is what the fleet reports and what the guard concludes."""
+    """Time has passed: this is what the fleet reports and what the guard concludes.
+
+    ``barred`` is why no further step may begin now, or empty; what has begun goes on.
+    """
 
     fleet: FleetView
     verdicts: tuple[Verdict, ...] = ()
     holds: tuple[Hold, ...] = ()
+    barred: str = ""
 
 
 class SmokeTested(Struct, frozen=True, tag="smoke-tested"):
@@ -125,14 +149,23 @@ class SmokeTested(Struct, frozen=True, tag="smoke-tested"):
     step: int
     passed: bool
     sentence: str
+    findings: tuple[SmokeFinding, ...] = ()
+
+
+class SignOff(Struct, frozen=True, tag="sign-off"):
+    """A person has looked at the step, and answers for it."""
+
+    by: str
+    reason: str = ""
 
 
 class Advance(Struct, frozen=True, tag="advance"):
-    """A person begins the next step."""
+    """A person, or the bot, begins the next step; ``barred`` as when observed."""
 
     by: str
     fleet: FleetView
     holds: tuple[Hold, ...] = ()
+    barred: str = ""
 
 
 class Pause(Struct, frozen=True, tag="pause"):
@@ -196,6 +229,7 @@ class Behind(Struct, frozen=True, tag="behind"):
 Event = (
     Observed
     | SmokeTested
+    | SignOff
     | Advance
     | Pause
     | Resume

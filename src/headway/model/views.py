@@ -81,12 +81,16 @@ class NodeStatus(Struct, frozen=True):
 
 
 class DeployRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Start a rollout of ``build`` (an id or an unambiguous prefix of at least 6 digits)."""
+    """Start a rollout of ``build``: an id, 6 or more of its first digits, or a release.
+
+    With ``hotfix``, which takes a reason, it passes where only hotfixes do.
+    """
 
     build: str
     plan: Name = "default"
     reason: Text = ""
     supersede: bool = False
+    hotfix: bool = False
 
 
 class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,10 +1,12 @@
 """What an operator configures."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from headway.model.names import Name
 from headway.model.views import CollectRequest, RepackRequest
 
 Hour = Annotated[int, Meta(ge=0, le=23)]
@@ -24,6 +26,31 @@ class UpkeepSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How many of the newest builds stay in any case."""
     days: Annotated[float, Meta(ge=1)] = CollectRequest().days
     """Builds of so many days stay in any case."""
+
+
+class ForgeKind(StrEnum):
+    """What a forge speaks."""
+
+    GITHUB = "github"
+    """GitHub, or GitHub Enterprise."""
+    GITLAB = "gitlab"
+    """GitLab."""
+
+
+class ForgeSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """A forge, and the secrets for it; apps name it in their ``releases``."""
+
+    kind: ForgeKind
+    """What it speaks."""
+    api: Annotated[str, Meta(pattern=r"\Ahttps?://")] | None = None
+    """The address of its API; without it, that of github.com or gitlab.com."""
+    token_file: Path | None = None
+    """The file with the token that reads pull requests, and opens those for reverts."""
+    webhook_secret_file: Path | None = None
+    """The file with the secret that its webhooks are signed with; without it none is accepted."""
+    git: Annotated[str, Meta(pattern=r"\Ahttps?://[^\s]+/\Z")] | None = None
+    """The beginning of the repositories' addresses, with a ``/`` at its end, to which git sends
+    the token as well; without it, git uses what the server's user has set up."""
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,3 +86,8 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The certificate, with its chain, if everything is to be served over TLS."""
     tls_key: Path | None = None
     """The private key of the certificate, where that is in a file of its own."""
+    forges: dict[Name, ForgeSettings] = {}
+    """The forges that apps may name."""
+    smoke_programs: tuple[str, ...] = ()
+    """The programs that smoke tests may run on this host, by their absolute paths. They run as the
+    server's user, so name what an app's admin may do there, and no interpreter."""

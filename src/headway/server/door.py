@@ -7,11 +7,13 @@ import msgspec
 
 from headway.errors import Denied, HeadwayError, InvalidInput
 from headway.model.access import Identity, Role
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Enrolment, Report
 from headway.model.views import MAX_PACKETS, Packet, Problem
 from headway.server.auth.callers import Callers
 from headway.server.desk import ReportDesk
 from headway.server.roster import Roster
+from headway.server.swarms import Swarms
 from headway.signals.requests import MAX_APPS
 
 _REPORTS = msgspec.json.Decoder(list[Report])
@@ -20,10 +22,11 @@ _REPORTS = msgspec.json.Decoder(list[Report])
 class NodeDoor:
     """Lets in who holds a node's token. Implements ``headway.signals.hub_server.Door``."""
 
-    def __init__(self, callers: Callers, roster: Roster, desk: ReportDesk) -> None:
+    def __init__(self, callers: Callers, roster: Roster, desk: ReportDesk, swarms: Swarms) -> None:
         self._callers = callers
         self._roster = roster
         self._desk = desk
+        self._swarms = swarms
 
     async def admit(self, secret: str, node: str) -> str:
         """The name of the node whose token this is. Raises Denied or Unauthenticated."""
@@ -55,6 +58,10 @@ class NodeDoor:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInput(f"the body of the request: {error}"[:1000]) from None
         return self._desk.take(reports, caller)
+
+    def peers(self, secret: str, ask: PeerAsk) -> PeerAnswer:
+        """Where a node is to get a build. Raises Denied, Refused or Unauthenticated."""
+        return self._swarms.ask(self._identify(secret).name, ask)
 
     async def take_over(self, packets: Sequence[Packet]) -> list[Problem | None]:
         """Take in what a hub passes on from many nodes: for each what was wrong, or None.

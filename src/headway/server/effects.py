@@ -1,19 +1,19 @@
 """Runs what was decided. Every effect may run twice, and has its result only once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 from sqlalchemy import Connection
 
 from headway.errors import StoreError
 from headway.model.rollout import Alert, RunSmoke, SmokeTested, WriteSignal
-from headway.server.database import apps, journal, outbox
+from headway.server.database import apps, journal, outbox, rollouts
 from headway.server.database.connection import Database
 from headway.server.database.outbox import Pending
 from headway.server.news import News
 from headway.server.publisher import Publisher
-from headway.server.smoke import SmokeResult, smoke_test
+from headway.server.smoke import smoke_test
 
 log = structlog.get_logger()
 
@@ -30,12 +30,14 @@ class Effects:
         news: News,
         clock: Callable[[], float],
         smoke_done: SmokeDone,
+        smoke_programs: Collection[str] = (),
     ) -> None:
         self._database = database
         self._publisher = publisher
         self._news = news
         self._clock = clock
         self._smoke_done = smoke_done
+        self._programs = smoke_programs
         self._smoking: dict[int, asyncio.Task[None]] = {}
         self._trouble: dict[str, str] = {}
 
@@ -91,6 +93,11 @@ class Effects:
 
     async def _smoke(self, pending: Pending, effect: RunSmoke) -> None:
         config = await self._database.read(lambda c: apps.get(c, pending.app))
-        result: SmokeResult = await smoke_test(config.smoke if config else ())
-        log.info("smoke test", app=pending.app, passed=result.passed, findings=result.findings)
-        await self._smoke_done(pending, SmokeTested(effect.step, result.passed, result.sentence))
+        state = await self._database.read(lambda c: rollouts.get(c, effect.rollout))
+        told = {"HEADWAY_APP": pending.app, "HEADWAY_ROLLOUT": effect.rollout}
+        if state is not None:
+            told |= {"HEADWAY_BUILD": state.target, "HEADWAY_TIER": state.plan[effect.step].tier}
+        result = await smoke_test(config.smoke if config else (), self._programs, told)
+        log.info("smoke test", app=pending.app, passed=result.passed, why=result.sentence)
+        event = SmokeTested(effect.step, result.passed, result.sentence, result.findings)
+        await self._smoke_done(pending, event)

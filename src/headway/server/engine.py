@@ -6,7 +6,7 @@ of them is run again at the next start.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol, TypeVar
 
 import structlog
@@ -20,6 +20,7 @@ from headway.core.signalling import signal_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView, StoreError
 from headway.model.build import Build
 from headway.model.plan import AppConfig
+from headway.model.release import Release
 from headway.model.report import Report
 from headway.model.rollout import (
     LIVE,
@@ -36,13 +37,14 @@ from headway.model.rollout import (
     Retry,
     Revert,
     Rollout,
+    SignOff,
     SmokeTested,
     Supersede,
 )
 from headway.model.signal import Signal
 from headway.model.verdict import Verdict
 from headway.model.views import ActionRequest, DeployRequest
-from headway.server.database import apps, outbox, rollouts
+from headway.server.database import apps, outbox, releases, rollouts
 from headway.server.database.connection import Database
 from headway.server.database.outbox import Pending
 from headway.server.decisions import Step, record
@@ -53,11 +55,12 @@ from headway.server.news import News
 from headway.server.publisher import Publisher
 from headway.server.roster import Roster
 from headway.server.situation import Situation, look, under_way
+from headway.server.trips import Trip, barred, plan_trip
 
 PACE_SECONDS = 0.1
 """The shortest time between two observations; a report is noticed within it."""
 
-ACTIONS = ("advance", "pause", "resume", "revert", "abort", "retry")
+ACTIONS = ("advance", "pause", "resume", "revert", "abort", "retry", "sign-off")
 """What a person may do to a rollout."""
 
 AT_ONCE = 4
@@ -101,6 +104,8 @@ class Engine:
         news: News,
         clock: Callable[[], float],
         judge: Judge | None = None,
+        smoke_programs: Collection[str] = (),
+        held_back: Callable[[Release], Awaitable[str]] | None = None,
     ) -> None:
         self._database = database
         self._publisher = publisher
@@ -109,7 +114,8 @@ class Engine:
         self._news = news
         self._clock = clock
         self._judge = judge
-        self._effects = Effects(database, publisher, news, clock, self._smoke_done)
+        self._held_back = held_back
+        self._effects = Effects(database, publisher, news, clock, self._smoke_done, smoke_programs)
         self._locks: dict[str, asyncio.Lock] = {}
         self._stirred = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -162,8 +168,9 @@ class Engine:
         """Start a rollout; its id. Raises NotFound, Refused or StoreError."""
         async with self._lock(app):
             signalled = await self._heed(app)
-            known = await self.situation(app)
             now = self._clock()
+            known = await self._database.read(lambda c: look(c, app, now, deep=True))
+            trip = await self._trip(known, build, request)
             # A database that was restored knows an older epoch than the fleet has seen.
             epoch = max(known.last_epoch, signalled.epoch if signalled else 0)
             steps: list[Step] = []
@@ -183,8 +190,8 @@ class Engine:
             def begin() -> Decision:
                 return core.start(
                     id=f"{app}-{epoch + 1}",
-                    app=known.config,
-                    plan_name=request.plan,
+                    app=trip.config,
+                    plan_name=trip.plan,
                     base=known.live_build,
                     target=build.id,
                     by=by,
@@ -194,6 +201,9 @@ class Engine:
                     holds=known.holds,
                     now=now,
                     predecessor=before if unfinished else None,
+                    barred=trip.barred,
+                    release=trip.release.id if trip.release else "",
+                    hotfix=trip.hotfix,
                 )
 
             started = begin()
@@ -206,6 +216,17 @@ class Engine:
             await self._effects.run(app)
         self._stirred.set()
         return started.state.id
+
+    async def _trip(self, known: Situation, build: Build, request: DeployRequest) -> Trip:
+        """What the build's release says of the way. Raises Refused and NotFound."""
+        app = known.config.name
+        release = await self._database.read(
+            lambda c: releases.of_build(c, app, build.id, build.commit)
+        )
+        trip = plan_trip(known, release, request, self._clock())
+        if not trip.barred and release is not None and self._held_back is not None:
+            trip = structs.replace(trip, barred=await self._held_back(release))
+        return trip
 
     async def act(self, rollout: str, action: str, request: ActionRequest, by: str) -> None:
         """Let a person act on a rollout. Raises NotFound, Refused or StaleView."""
@@ -281,7 +302,8 @@ class Engine:
             if state is None or state.phase not in LIVE or not self._settled(known, now):
                 return
             verdicts = self._judge.judge(known.config, state, now) if self._judge else ()
-            event = Observed(self.view(known, now), verdicts, known.holds)
+            fleet = self.view(known, now)
+            event = Observed(fleet, verdicts, known.holds, barred(known, fleet, now))
             if not await self._decide(state, event, HEADWAY, "observed", now):
                 return
 
@@ -297,7 +319,10 @@ class Engine:
         reason = reason or NO_REASON
         match action:
             case "advance":
-                return Advance(by, self.view(known, now), known.holds)
+                fleet = self.view(known, now)
+                return Advance(by, fleet, known.holds, barred(known, fleet, now))
+            case "sign-off":
+                return SignOff(by, "" if reason == NO_REASON else reason)
             case "pause":
                 return Pause(by, reason)
             case "resume":

@@ -21,6 +21,7 @@ from headway.model.access import Role
 from headway.server import leadership, premises
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.clock import SteadyClock
 from headway.server.cockpit.routes import cockpit
 from headway.server.config import ServerConfig
 from headway.server.database import tokens
@@ -108,8 +109,12 @@ async def _act(
         build_trust=keys.build_trust,
         signal_trust=keys.signal_trust,
         judge=Guard(),
+        clock=SteadyClock(),
         direct=config.direct,
         may_write=leading.check if leading is not None else lambda: None,
+        repositories=config.data / "repositories",
+        forges=config.forges,
+        smoke_programs=config.smoke_programs,
     )
     try:
         await plane.start()

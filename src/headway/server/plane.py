@@ -2,12 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from headway.builds.storage import warehouse
+from headway.model.peers import PeerAnswer, PeerAsk
+from headway.model.report import Report
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
+from headway.server.bot import Bot
+from headway.server.config import ForgeSettings
 from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.desk import ReportDesk
@@ -16,7 +20,10 @@ from headway.server.engine import Engine, Judge
 from headway.server.fleet import Fleet
 from headway.server.news import News
 from headway.server.publisher import Publisher
+from headway.server.releases import Releases
 from headway.server.roster import Roster
+from headway.server.swarms import Swarms
+from headway.server.workshop import Workshop
 from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
 from headway.signals.hub_server import NodeServer
@@ -30,8 +37,9 @@ class ControlPlane:
     ``build_trust`` holds the keys whose builds are accepted; ``signal_trust`` those whose
     signals in the store count. With ``direct``, nodes are heard in the store too. ``tidying``
     is held while artifacts are merged or removed, and while a build is taken in, which must
-    find whole what it relies upon. ``may_write`` raises a StoreError while another control plane
-    may be the one that acts.
+    find whole what it relies upon. Copies of the apps' repositories are kept in ``repositories``;
+    smoke tests may run ``smoke_programs``. ``may_write`` raises a StoreError while another control
+    plane may be the one that acts.
     """
 
     def __init__(
@@ -47,6 +55,9 @@ class ControlPlane:
         clock: Callable[[], float] = time.time,
         direct: bool = False,
         may_write: Callable[[], None] = lambda: None,
+        repositories: Path | None = None,
+        forges: Mapping[str, ForgeSettings] | None = None,
+        smoke_programs: Collection[str] = (),
     ) -> None:
         self.clock = clock
         self.may_write = may_write
@@ -63,11 +74,26 @@ class ControlPlane:
         publisher = Publisher(signals, release_key, trust, may_write)
         token_of = self.callers.hash_of
         self.roster = Roster(database, publisher, self.fleet, self.news, clock, token_of)
-        self.engine = Engine(database, publisher, self.roster, self.fleet, self.news, clock, judge)
-        self.desk = ReportDesk(database, self.fleet, self.engine.hear, self.news, clock)
+        self.workshop = Workshop(repositories, forges or {})
+        self.releases = Releases(database, self.workshop, self.news, clock)
+        self.smoke_programs = frozenset(smoke_programs)
+        self.engine = Engine(
+            database,
+            publisher,
+            self.roster,
+            self.fleet,
+            self.news,
+            clock,
+            judge,
+            self.smoke_programs,
+            self.releases.held_back,
+        )
+        self.bot = Bot(database, self.engine, self.releases, clock)
+        self._swarms = Swarms(self.fleet, release_key, clock)
+        self.desk = ReportDesk(database, self.fleet, self._heard, self.news, clock)
         self.attendance = Attendance(signals, self.roster, self.desk, self.fleet, clock)
         self._direct = direct
-        self.door = NodeDoor(self.callers, self.roster, self.desk)
+        self.door = NodeDoor(self.callers, self.roster, self.desk, self._swarms)
         self.nodes = NodeServer(
             self.hub,
             self.door,
@@ -81,9 +107,19 @@ class ControlPlane:
         await self.roster.load()
         await self.desk.load()
         await self.engine.start()
+        self.releases.start()
+        self.bot.start()
         if self._direct:
             self.attendance.start()
         self.nodes.start()
+
+    def peers(self, node: str, ask: PeerAsk) -> PeerAnswer:
+        """Where a node is to get a build. Raises Refused."""
+        return self._swarms.ask(node, ask)
+
+    def _heard(self, report: Report) -> None:
+        self._swarms.heard(report)
+        self.engine.hear(report)
 
     async def end_streams(self) -> None:
         """Let every open stream end, so that no reader delays the stop."""
@@ -96,6 +132,8 @@ class ControlPlane:
         await self.end_streams()
         await self.attendance.close()
         await self.desk.close()
+        await self.bot.close()
+        await self.releases.close()
         await self.engine.close()
         await self.signals.close()
         await self.database.close()

@@ -6,6 +6,7 @@
 <data>/headway.db      the database
 <data>/signals.db      the embedded signal store, unless another is configured
 <data>/artifacts/      what is published
+<data>/repositories/   copies of the repositories that releases are made from
 """
 
 import fcntl

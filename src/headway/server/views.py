@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from headway.core import words
 from headway.core.drift import present, sentence
 from headway.core.fleet import see
 from headway.core.goal import goal
@@ -13,13 +12,15 @@ from headway.model.signal import NodeRecord
 from headway.model.views import NodeStatus, RolloutView, TierView
 from headway.server.fleet import Fleet
 from headway.server.situation import Situation
+from headway.server.trips import barred
 
 
 def rollout_view(state: Rollout, known: Situation, fleet: FleetView, now: float) -> RolloutView:
     """A rollout with its tiers and the next action; one that is history has neither."""
     if known.latest is None or known.latest.id != state.id:
         return RolloutView(state, (), next_why=state.why, standing=standing(state))
-    action, sentence, blockers = next_action(state, fleet, known.holds, state.verdicts, now)
+    closed = barred(known, fleet, now) if state.phase in LIVE else ""
+    action, sentence, blockers = next_action(state, fleet, known.holds, state.verdicts, now, closed)
     seen = standing(state)
     return RolloutView(state, tiers(state, fleet), action, sentence, blockers, seen)
 
@@ -64,26 +65,3 @@ def node_status(record: NodeRecord, known: Situation, fleet: Fleet, now: float) 
         report=member.report,
         verify=seat.verify,
     )
-
-
-def why(known: Situation, fleet: FleetView, trouble: str, now: float) -> tuple[str, ...]:
-    """Why nothing is deploying, or what it waits for: never empty."""
-    state, app = known.latest, known.config.name
-    sentences = [trouble] if trouble else []
-    if state is None:
-        sentences.append(f"{app} was never deployed; `headway deploy` starts a first rollout")
-    elif state.phase in LIVE:
-        _, sentence, blockers = next_action(state, fleet, known.holds, state.verdicts, now)
-        sentences += [
-            f"{state.id} is {words.in_phase(state.phase, sentence or state.why)}",
-            *blockers,
-        ]
-    else:
-        sentences.append(
-            f"nothing is rolling out; {state.id} {words.ended(state.phase)}: {state.why}"
-        )
-    mine = [h for h in known.holds if h.on == app or h.on.startswith(f"{app}/")]
-    held = [words.held(hold) for hold in mine]
-    if not fleet.tiers:
-        sentences.append(f"no node is enrolled for {app}")
-    return tuple(dict.fromkeys([*sentences, *held]))

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from headway.errors import Busy, Denied, HeadwayError, InvalidInput, Refused, Unreachable
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Enrolment, Report
 from headway.signals.patience import pause
 from headway.signals.port import Update
@@ -100,6 +101,14 @@ class HubClient:
         """Hand in reports; returns when they are durable. Raises Unreachable or Denied."""
         self._post("/v1/node/reports", msgspec.json.encode(reports))
 
+    def peers(self, ask: PeerAsk) -> PeerAnswer:
+        """Ask where to get a build. Raises Unreachable, Denied, NotFound or Refused."""
+        answer = self._post("/v1/node/peers", msgspec.json.encode(ask))
+        try:
+            return msgspec.json.decode(answer, type=PeerAnswer)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Unreachable(f"the answer about peers cannot be understood: {error}") from None
+
     def watch(self, apps: tuple[str, ...]) -> Iterator[Update]:
         """Updates for ever, across connections; ends when the link is closed."""
         path = f"/v1/node/watch?apps={','.join(quote(app, safe='') for app in apps)}"
@@ -153,21 +162,20 @@ class HubClient:
             self._watching = None
             connection.close()
 
-    def _post(self, path: str, body: bytes) -> None:
+    def _post(self, path: str, body: bytes) -> bytes:
         """Post to the server that is watched; to each of the others when it does not answer."""
         with self._posting:
             for left in reversed(range(self._count)):
                 try:
-                    self._post_once(path, body)
+                    return self._post_once(path, body)
                 except Unreachable:
                     if not left or self._closed.is_set():
                         raise
                     if self._posting_to is self._at:
                         self._at = next(self._servers)
-                else:
-                    return
+        raise Unreachable("there is no server")
 
-    def _post_once(self, path: str, body: bytes) -> None:
+    def _post_once(self, path: str, body: bytes) -> bytes:
         """Post on a connection that is kept from one time to the next."""
         if self._posting_to is not self._at:
             self._poster.close()
@@ -184,7 +192,7 @@ class HubClient:
                 response = self._exchange(path, body)
             if response.status >= 300:
                 raise _problem(self._posting_to, response)
-            response.read()
+            return response.read(_MAX_LINE)
 
     def _exchange(self, path: str, body: bytes) -> http.client.HTTPResponse:
         try:

@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable
 from itertools import cycle
 from typing import Protocol, cast
 
+import msgspec
 import structlog
 
 from headway.errors import HeadwayError, InvalidInput, NotFound, TooLarge
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Enrolment
 from headway.model.signal import record_key, signal_key
 from headway.signals.frames import HEARTBEAT, HEARTBEAT_SECONDS
@@ -59,6 +61,9 @@ class Door(Protocol):
 
     def report(self, secret: str, body: bytes) -> Awaitable[None]:
         """Take in reports, as JSON; done when they are durable."""
+
+    def peers(self, secret: str, ask: PeerAsk) -> PeerAnswer:
+        """Where a node is to get a build. Raises NotFound where that is not known."""
 
 
 class NodeServer:
@@ -269,6 +274,8 @@ class NodeConnection(asyncio.Protocol):
                 done.add_done_callback(self._settled)
             case "POST", "/v1/node/enrol":
                 self._begin(self._enrol(request.secret(), body))
+            case "POST", "/v1/node/peers":
+                self._tell(self._server.door.peers(request.secret(), decode(body, PeerAsk)))
             case "GET", "/v1/node/watch":
                 self._begin(self._watch(request))
             case "GET", "/v1/health" if self._server.tell_health is not None:
@@ -300,9 +307,11 @@ class NodeConnection(asyncio.Protocol):
 
     def _settled(self, done: "asyncio.Future[None]") -> None:
         """A request has been dealt with."""
-        if done.cancelled() or self._transport.is_closing():
+        if done.cancelled():
             return
         error = done.exception()
+        if self._transport.is_closing():
+            return
         if error is None:
             if not self._keys:
                 self._answer(_DONE)
@@ -311,6 +320,11 @@ class NodeConnection(asyncio.Protocol):
         else:
             log.error("a defect", exc_info=error)
             self._refuse(HeadwayError("something went wrong here; the log says what"))
+
+    def _tell(self, answer: PeerAnswer) -> None:
+        told = msgspec.json.encode(answer)
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(told)}"
+        self._answer(head.encode() + b"\r\n\r\n" + told)
 
     def _refuse(self, error: HeadwayError, last: bool = False) -> None:
         self._answer(problem(error, last))

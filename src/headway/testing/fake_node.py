@@ -43,7 +43,7 @@ class FakeNode:
         self.record: NodeRecord | None = None
         self.failed: Failure | None = None
         self.activity = Activity.IDLE
-        self.epoch = 0
+        self.epoch = self.serial = 0
         self.why = "starting"
         self._fleet = fleet
         self._boot = uuid.uuid4().hex
@@ -181,6 +181,7 @@ class FakeNode:
     def _answer(self, decided: Goal) -> None:
         epoch = self.signal.epoch if self.signal else 0
         self.why, self.epoch = decided.why, epoch
+        self.serial = self.record.serial if self.record else 0
         self.tell()
 
     def _report(self) -> None:
@@ -202,6 +203,7 @@ class FakeNode:
             at=time.time(),
             error=f"{self.failed.build[:12]} did not come up" if self.failed else "",
             failed=self.failed,
+            serial=self.serial,
         )
         epoch = self.epoch
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from headway.builds.make import make, resolve
+from headway.builds.make import make
 from headway.errors import HookFailed, InvalidInput, NotFound
+from headway.git import resolve
 
 HOSTILE_NAME = "a b\n$(touch x)\t'\"ü"
 

@@ -4,8 +4,27 @@ from headway.model.build import Build, Failure
 from headway.model.hold import Hold, Scope
 from headway.model.journal import JournalEntry
 from headway.model.plan import DEFAULT_PLAN, AppConfig
+from headway.model.release import (
+    Change,
+    CheckState,
+    Lane,
+    Pick,
+    PickKind,
+    Release,
+    Review,
+    Tag,
+)
+from headway.model.release_views import (
+    QueueView,
+    ReleaseView,
+    ScheduleView,
+    SuspectsView,
+    SuspectView,
+)
 from headway.model.report import Activity, Report
 from headway.model.rollout import NodeState, Phase, Rollout
+from headway.model.schedule import Freeze as WrittenFreeze
+from headway.model.schedule import Frozen, Schedule, Shift
 from headway.model.signal import NodeHold
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import AppView, NodeStatus, RolloutView, TierView
@@ -80,6 +99,52 @@ def view(phase: Phase = Phase.SOAKING, why: str = "all of the step has attested"
         blockers=("canary is held by bob: the canary's disk is swapped",),
     )
 
+
+CHANGE = Change(
+    commit="9c1d7e3f5a2b4c6d8e0f1a2b3c4d5e6f7a8b9c0d",
+    author="alice",
+    subject="Show the number of unread messages in the title of the window",
+    number=1207,
+    review=Review.APPROVED,
+    tests=CheckState.GREEN,
+)
+RELEASE = Release(
+    id="web-r3",
+    app="web",
+    number=3,
+    lane=Lane.CODE,
+    branch="release/web-3",
+    base="0" * 40,
+    main=CHANGE.commit,
+    tags=(Tag("web-3.0", CHANGE.commit), Tag("web-3.1", "ab" * 20)),
+    changes=(CHANGE, Change("cd" * 20, "bob", "DARK: count the baskets", dark=True)),
+    by="alice",
+    at=THEN,
+    why='bob picks #1209 "Fix the basket" on web-r3, now web-3.1: it burns',
+    picks=(Pick(PickKind.HOTFIX, CHANGE, "ab" * 20, "bob", THEN, "it burns"),),
+    overrides=("#1209: its checks still run",),
+)
+RELEASE_VIEW = ReleaseView(RELEASE, next="build", next_why="web-3.1 waits for its build")
+QUEUE = QueueView(
+    "web", Lane.CODE, "0" * 40, CHANGE.commit, (CHANGE,), (("#1207: nobody has approved it",),)
+)
+SUSPECTS = SuspectsView(
+    "#1207 is suspected: it touches src/pay.py, which errors points at",
+    (SuspectView(CHANGE, "it touches src/pay.py, which errors points at", 3.0),),
+)
+FREEZE = Frozen("f1", "web", THEN, THEN + 86400, "bob", "an audit")
+SCHEDULE = ScheduleView(
+    "web",
+    THEN,
+    "frozen until Mon 2026-09-21 12:26 (UTC): an audit (by bob); hotfixes may go",
+    bot=False,
+    shift=Shift("alice", THEN + 3600, "by the rota"),
+    schedule=Schedule(freezes=(WrittenFreeze("2026-12-23", "2027-01-03", "the year ends"),)),
+    freezes=(FREEZE,),
+    slot_begin=THEN,
+    slot_end=THEN + 2700,
+    opens=THEN + 86400,
+)
 
 NODE = NodeStatus(
     node="web-017.eu-central.example.com",

@@ -15,6 +15,13 @@ from headway.builds.repack import Repacked
 from headway.errors import InvalidInput, NotFound
 from headway.model.hold import Scope
 from headway.model.plan import AppConfig
+from headway.model.release_views import (
+    CutRequest,
+    HotfixRequest,
+    Notes,
+    RevertRequest,
+    ShiftRequest,
+)
 from headway.model.rollout import Phase
 from headway.model.views import (
     ActionRequest,
@@ -51,6 +58,19 @@ def answers(api: FakeApi) -> None:
     api.on("GET", "/v1/rollouts/r17", examples.view())
     for action in ("advance", "pause", "resume", "revert", "abort", "retry"):
         api.on("POST", f"/v1/rollouts/r17/{action}", examples.view(Phase.PAUSED))
+    api.on("POST", "/v1/rollouts/r17/sign-off", examples.view())
+    api.on("GET", "/v1/apps/web/queue", examples.QUEUE)
+    api.on("GET", "/v1/apps/web/releases", [examples.RELEASE])
+    api.on("POST", "/v1/apps/web/releases", examples.RELEASE_VIEW)
+    api.on("GET", "/v1/releases/web-r3", examples.RELEASE_VIEW)
+    api.on("GET", "/v1/releases/web-r3/notes", Notes("# web-3.1\n\nEverything so far.\n"))
+    api.on("GET", "/v1/releases/web-r3/suspects", examples.SUSPECTS)
+    api.on("POST", "/v1/releases/web-r3/hotfix", examples.RELEASE_VIEW)
+    api.on("POST", "/v1/releases/web-r3/revert", examples.RELEASE_VIEW)
+    api.on("GET", "/v1/apps/web/schedule", examples.SCHEDULE)
+    api.on("POST", "/v1/apps/web/freezes", examples.FREEZE)
+    api.on("DELETE", "/v1/freezes/f1", None)
+    api.on("POST", "/v1/apps/web/shift", examples.SCHEDULE)
     api.on("GET", "/v1/nodes", [examples.NODE])
     api.on("GET", "/v1/nodes/n1", [examples.NODE])
     api.on("DELETE", "/v1/nodes/n1", None)
@@ -94,6 +114,33 @@ CALLS: list[tuple[str, Any, str]] = [
     ("hold lift h3", {"lifted": "h3"}, "The hold h3 is lifted."),
     ("journal", examples.ENTRY, "web  alice: step 4: 10% of production"),
     ("why web", WHY, "web is held by bob: the disk is swapped\nno build is newer"),
+    ("rollout sign-off web", examples.view(), "soaking"),
+    ("release cut web", examples.RELEASE_VIEW, "headway release build web-r3 --key FILE"),
+    ("release list web", [examples.RELEASE], "web-r3   web-3.1  2 +1"),
+    ("release show web", examples.RELEASE_VIEW, "#1207       approved  green    alice"),
+    ("release show web-r3", examples.RELEASE_VIEW, "hotfix  #1207   bob"),
+    ("release show", examples.RELEASE_VIEW, "against the gate: #1209: its checks still run"),
+    ("release queue web", examples.QUEUE, "web: 1 change since 000000000000"),
+    ("release queue", examples.QUEUE, "#1207: nobody has approved it"),
+    (
+        "release notes web-r3",
+        Notes("# web-3.1\n\nEverything so far.\n"),
+        "# web-3.1\n\nEverything so far.",
+    ),
+    ("release suspects web-r3", examples.SUSPECTS, "#1207   it touches src/pay.py"),
+    ("release hotfix web-r3 #1209", examples.RELEASE_VIEW, "web-3.1 waits for its build"),
+    ("release revert web", examples.RELEASE_VIEW, "web-3.1 waits for its build"),
+    ("schedule show web", examples.SCHEDULE, "nothing begins: frozen until Mon"),
+    ("schedule show", examples.SCHEDULE, "-   2026-12-23"),
+    (
+        "schedule freeze web --until 2026-09-22 --reason x",
+        examples.FREEZE,
+        "`headway schedule thaw f1`",
+    ),
+    ("schedule thaw f1", {"thawed": "f1"}, "The freeze f1 is over."),
+    ("rota show web", examples.SCHEDULE, "alice until Mon 2026-09-21"),
+    ("rota take web", examples.SCHEDULE, "by the rota"),
+    ("rota hand web bob", examples.SCHEDULE, "by the rota"),
     ("token list", [TOKEN], "ci    deployer"),
     ("token revoke ci", {"revoked": "ci"}, "The token of ci is revoked."),
 ]
@@ -103,6 +150,8 @@ CALLS: list[tuple[str, Any, str]] = [
 def test_a_command_shows_its_answer_to_people_and_to_programs(
     headway: Any, api: FakeApi, call: str, value: Any, text: str
 ) -> None:
+    if call.startswith("release") and "web-r3" not in call:
+        api.on("GET", "/v1/releases/web", NotFound("there is no release web"))
     if call == "rollout status r17":
         api.on("GET", "/v1/apps/r17", NotFound("there is no app r17"))
     people = headway(*call.split())
@@ -125,6 +174,27 @@ def test_a_command_shows_its_answer_to_people_and_to_programs(
             "POST /v1/apps/web/rollouts",
             DeployRequest("a1b2c3", "hotfix", "fire", True),
         ),
+        (
+            "deploy web web-r3 --hotfix --reason fire",
+            "POST /v1/apps/web/rollouts",
+            DeployRequest("web-r3", reason="fire", hotfix=True),
+        ),
+        (
+            "release cut web --until v2 --reason Monday --override fire",
+            "POST /v1/apps/web/releases",
+            CutRequest("v2", "Monday", "fire"),
+        ),
+        (
+            "release hotfix web-r3 #12 abcdef1 --reason fire --override now",
+            "POST /v1/releases/web-r3/hotfix",
+            HotfixRequest(("#12", "abcdef1"), "fire", "now"),
+        ),
+        (
+            "release revert web-r3 #12 --reason fire",
+            "POST /v1/releases/web-r3/revert",
+            RevertRequest(("#12",), "fire"),
+        ),
+        ("rota hand web bob --reason ill", "POST /v1/apps/web/shift", ShiftRequest("bob", "ill")),
         ("build repack web --most 3", "POST /v1/apps/web/builds/repack", RepackRequest(3)),
         ("build gc web", "POST /v1/apps/web/builds/gc", CollectRequest()),
         (
@@ -316,6 +386,11 @@ def poisoned(value: Any, text: str) -> Any:
         "build list web",
         "journal",
         "why web",
+        "release show web",
+        "release list web",
+        "release queue web",
+        "release notes web",
+        "release suspects web",
         "rollout status web --json",
         "journal --json",
     ],

@@ -115,7 +115,7 @@ def test_a_wrong_call_in_json_is_json_even_when_the_option_comes_last(headway: A
 def test_a_noun_alone_shows_its_verbs(headway: Any) -> None:
     ended = headway("rollout")
     assert ended.code == 2
-    assert "advance  Begin the next step." in ended.err
+    assert "advance   Begin the next step." in ended.err
 
 
 def test_version(headway: Any) -> None:

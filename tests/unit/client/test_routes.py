@@ -11,7 +11,16 @@ import pytest
 from headway.client.api import Client
 from headway.errors import InvalidInput
 from headway.model.hold import Scope
+from headway.model.peers import PeerAsk
 from headway.model.plan import AppConfig
+from headway.model.release_views import (
+    BisectRequest,
+    CutRequest,
+    FreezeRequest,
+    HotfixRequest,
+    RevertRequest,
+    ShiftRequest,
+)
 from headway.model.report import Activity, Enrolment, Report
 from headway.model.views import (
     ActionRequest,
@@ -43,6 +52,20 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "rollouts": ("web",),
     "rollout": ("r1",),
     "act": ("r1", "pause", ActionRequest()),
+    "queue": ("web",),
+    "releases": ("web",),
+    "cut_release": ("web", CutRequest()),
+    "release": ("web-r1",),
+    "release_notes": ("web-r1",),
+    "suspects": ("web-r1",),
+    "hotfix": ("web-r1", HotfixRequest(("#12",))),
+    "revert_change": ("web-r1", RevertRequest()),
+    "bisect": ("web-r1", BisectRequest()),
+    "deliver": ("github", {"X-Hub-Signature-256": "sha256=0"}, b"{}"),
+    "schedule": ("web",),
+    "freeze": ("web", FreezeRequest("2026-12-27", "the year ends")),
+    "end_freeze": ("f1",),
+    "change_shift": ("web", ShiftRequest()),
     "nodes": ("web",),
     "node": ("n1",),
     "hold_node": ("n1", NodeHoldRequest("x")),
@@ -59,6 +82,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "enrol": (Enrolment("n1", "z", {"web": "canary"}),),
     "watch": (["web", "api"],),
     "report": ([REPORT],),
+    "find_peer": (PeerAsk("web", "a" * 64, "10.0.0.3:8702"),),
     "pass_on": ([Packet("t", msgspec.Raw(b"[]"))],),
 }
 

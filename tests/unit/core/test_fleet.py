@@ -70,6 +70,30 @@ def test_what_failed_is_named_until_it_may_try_again() -> None:
     assert state(running=TARGET, failed=Failure(BASE, 7)) is NodeState.FAILED
 
 
+def test_a_failed_node_that_has_not_heard_who_may_try_again_may_be_away() -> None:
+    asked = structs.replace(REVERTING, attempt=9, retry={"production": 0.0})
+    for epoch, away in ((8, True), (9, False)):
+        report = structs.replace(REPORT, epoch=epoch, failed=Failure(BASE, 7))
+        seen = see("web", Member(RECORD, report, 100.0), asked, 101.0, 15.0)
+        assert (seen.state, seen.away) == (NodeState.FAILED, away)
+
+
+@pytest.mark.parametrize("activity", Activity)
+def test_a_failed_node_is_away_until_it_serves_again(activity: Activity) -> None:
+    report = structs.replace(REPORT, activity=activity, failed=Failure(BASE, 7))
+    seen = see("web", Member(RECORD, report, 100.0), REVERTING, 101.0, 15.0)
+    serves = {Activity.IDLE, Activity.FETCHING, Activity.PREPARING}
+    assert (seen.state, seen.away) == (NodeState.FAILED, activity not in serves)
+
+
+def test_a_node_that_has_not_heard_that_its_hold_is_gone_is_not_settled() -> None:
+    """Held, it kept the target; without the hold an earlier signal may send it elsewhere."""
+    released = structs.replace(RECORD, serial=5)
+    for serial, expected in ((4, NodeState.MOVING), (5, NodeState.DONE), (0, NodeState.DONE)):
+        report = structs.replace(REPORT, serial=serial)
+        assert see("web", Member(released, report, 100.0), REVERTING, 101.0, 15.0).state is expected
+
+
 def test_silence_is_unknown_and_a_hold_is_a_hold() -> None:
     assert see("web", Member(RECORD, REPORT, 80.0), REVERTING, 101.0, 15.0).state is (
         NodeState.UNKNOWN

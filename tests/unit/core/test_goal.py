@@ -74,6 +74,14 @@ def test_a_base_that_failed_leaves_the_node_as_it_is() -> None:
     assert decide(SIGNAL, record(0.9), Failure(BASE, 2)).run is None
 
 
+def test_where_the_target_is_the_base_too_a_failed_node_waits_for_its_turn() -> None:
+    """As when the base is deployed again over what an unfinished rollout left."""
+    again = structs.replace(SIGNAL, base=TARGET, attempt=9, retry={"production": 0.0})
+    assert decide(again, record(0.0), Failure(TARGET, 8)).run is None
+    turn = structs.replace(again, retry={"production": 0.5})
+    assert decide(turn, record(0.0), Failure(TARGET, 8)).run == TARGET
+
+
 def test_what_an_unfinished_rollout_left_stays_until_a_step_reaches_it() -> None:
     layered = structs.replace(SIGNAL, layer=Layer(OLDER, {"production": 0.5}))
     assert decide(layered, record(0.1)).run == TARGET

@@ -187,6 +187,44 @@ def test_an_unknown_node_blocks_green_and_is_named_at_the_deadline() -> None:
     story.until(Phase.SUCCEEDED)
 
 
+def test_nobody_waits_for_a_time_that_a_wrong_clock_has_noted() -> None:
+    story = Story(Step("canary", soak=10), Step("production", soak=0))
+    story.now = 86400.0
+    story.until(Phase.SOAKING)
+    story.now = 5.0
+    story.look()
+    assert story.state.phase is Phase.SOAKING
+    assert story.state.since == 5.0
+    story.look(9.0)
+    assert story.state.step == 0
+    story.until(Phase.SUCCEEDED)
+    assert story.now < 60
+
+
+def test_an_advance_is_refused_where_a_node_has_failed_meanwhile() -> None:
+    story = Story(Step("canary", soak=0), Step("production", gate=Gate.MANUAL))
+    story.until(Phase.WAITING)
+    story.odd["canary-1"] = NodeState.FAILED
+    story.refuses(Advance("alice", story.fleet()), "not green any more: 1 of 4 nodes")
+
+
+def test_a_step_with_a_node_on_its_way_back_is_not_complete() -> None:
+    story = Story(Step("canary", soak=0, max_failed=1), Step("production"))
+    story.until(Phase.ROLLING)
+    for _ in range(10):
+        nodes = [
+            structs.replace(node, state=NodeState.FAILED, away=True)
+            if node.node == "canary-1"
+            else node
+            for node in story.fleet().tiers["canary"]
+        ]
+        story.send(Observed(FleetView({**story.fleet().tiers, "canary": tuple(nodes)})))
+    assert (story.state.phase, story.state.step) == (Phase.ROLLING, 0)
+    assert "canary-1" in story.why
+    story.odd["canary-1"] = NodeState.FAILED
+    story.until(Phase.ROLLING, step=1)
+
+
 def test_failed_nodes_beyond_the_budget_pause_and_one_more_pauses_again() -> None:
     story = Story(Step("canary", soak=50, max_failed=1, concurrency="100%"))
     story.look()

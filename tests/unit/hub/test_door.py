@@ -75,7 +75,7 @@ async def test_a_record_under_another_nodes_key_counts_for_nothing() -> None:
 async def test_a_new_token_cuts_the_old_one_off_and_a_rolled_back_store_does_not_help() -> None:
     place = Place()
     old = await place.enrol("n1", "old")
-    await place.door.load()
+    place.door.notice(record_key("n1"), old)
     new = await place.enrol("n1", "new", serial=2)
     place.door.notice(record_key("n1"), new)
     assert place.cut == ["n1"]
@@ -86,10 +86,9 @@ async def test_a_new_token_cuts_the_old_one_off_and_a_rolled_back_store_does_not
     assert await place.door.admit("new", "n1") == "n1"
 
 
-async def test_what_is_loaded_is_known_while_the_store_is_away() -> None:
+async def test_what_was_noticed_is_known_while_the_store_is_away() -> None:
     place = Place()
-    await place.enrol("n1", "secret")
-    await place.door.load()
+    place.door.notice(record_key("n1"), await place.enrol("n1", "secret"))
     place.store.trouble = "the store is away"
     assert await place.door.admit("secret", "n1") == "n1"
     with pytest.raises(Unreachable, match="the store is away"):

@@ -16,6 +16,7 @@ from headway.signing import Signer, Trust
 
 RELEASE_KEY = Signer.generate()
 BUILD_KEY = Signer.generate()
+SMOKE_PROGRAMS = ("/bin/sh", "/nonexistent")
 
 
 @pytest.fixture
@@ -62,6 +63,8 @@ def make_plane(
         release_key=RELEASE_KEY,
         build_trust=Trust.of(BUILD_KEY.public_pem),
         clock=clock,
+        repositories=tmp_path / "repositories",
+        smoke_programs=SMOKE_PROGRAMS,
     )
 
 

@@ -77,7 +77,8 @@ async def test_a_rollout_walks_through_its_plan(herd: Herd) -> None:
 async def test_folding_the_journal_gives_the_state(herd: Herd) -> None:
     rollout = await succeed(herd, OLD)
     rows = await herd.plane.database.read(lambda c: journal.entries(c, rollout=rollout, limit=1000))
-    assert fold(row.changes for row in rows if row.changes) == await state_of(herd, rollout)
+    told = (row.changes for row in rows if row.changes)
+    assert fold(told, Rollout) == await state_of(herd, rollout)
     assert rows[0].kind == "start"
     assert rows[0].actor == "alice"
     assert await herd.plane.database.read(outbox.pending) == ()

@@ -94,6 +94,42 @@ async def test_a_key_that_nobody_reads_is_no_longer_watched() -> None:
     await until(lambda: not store._changes._watchers)
 
 
+async def test_keys_that_are_followed_together_are_one_watch_and_each_reader_has_its_own() -> None:
+    store, encode, heard = MemorySignals(), Encoder(), []
+    for number in range(50):
+        await store.put(f"nodes/n{number}", b"%d" % number, None)
+    hub = Hub(store, encode, lambda key, value: heard.append((key, value)))
+    await hub.start()
+    assert len(heard) == 50
+    readers = [hub.subscribe([f"nodes/n{number}"]) for number in range(50)]
+    assert hub.watched == 1
+    assert (len(store._changes._watchers), len(store._changes._followers)) == (0, 1)
+    assert [await first(reader) for reader in readers] == [
+        b"nodes/n%d=%d;" % (n, n) for n in range(50)
+    ]
+    entry = await store.get("nodes/n7")
+    assert entry is not None
+    await store.put("nodes/n7", b"new", entry.revision)
+    assert await first(readers[7]) == b"nodes/n7=new;"
+    assert heard[50:] == [("nodes/n7", b"new")]
+    assert not any(reader._pending for reader in readers)
+    hub.unsubscribe(readers[7])
+    await store.put("nodes/late", b"1", None)
+    assert await first(hub.subscribe(["nodes/late"])) == b"nodes/late=1;"
+    await hub.close()
+    await until(lambda: not store._changes._followers)
+
+
+async def test_a_reader_that_is_there_before_its_key_hears_of_it() -> None:
+    store = MemorySignals()
+    hub = Hub(store, Encoder())
+    reader = hub.subscribe(["nodes/n1"])
+    await asyncio.sleep(0)
+    await store.put("nodes/n1", b"1", None)
+    assert await first(reader) == b"nodes/n1=1;"
+    await hub.close()
+
+
 async def test_close_ends_readers() -> None:
     hub = Hub(MemorySignals(), Encoder())
     subscription = hub.subscribe(["k"])
@@ -109,11 +145,20 @@ async def _drain(subscription: Subscription) -> None:
 
 
 class Stumbling(MemorySignals):
-    """Its first watch breaks off."""
+    """Its first watch, and the first time that it is followed, breaks off."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stumbled = False
+        self.followed = 0
+
+    def follow(self, prefix: str) -> AsyncIterator[dict[str, Entry | None]]:
+        self.followed += 1
+        return self._slip() if self.followed == 1 else super().follow(prefix)
+
+    async def _slip(self) -> AsyncIterator[dict[str, Entry | None]]:
+        yield {"nodes/a": Entry(b"1", "1"), "nodes/gone": Entry(b"1", "1")}
+        raise Unavailable("the store went away")
 
     def watch(self, key: str) -> AsyncIterator[Entry | None]:
         if self.stumbled:
@@ -134,4 +179,35 @@ async def test_a_watch_that_breaks_off_is_taken_up_again(monkeypatch: pytest.Mon
     subscription = hub.subscribe(["k"])
     await until(lambda: ("k", b"2") in encode.calls)
     assert await first(subscription) in (b"k=2;", b"k=1;k=2;")
+    await hub.close()
+
+
+async def test_what_changed_and_went_while_the_store_was_away_is_told_once_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_module, "RETRY_SECONDS", 0.01)
+    store, heard = Stumbling(), []
+    await store.put("nodes/a", b"2", None)
+    hub = Hub(store, Encoder(), lambda key, value: heard.append((key, value)))
+    await hub.start()
+    reader = hub.subscribe(["nodes/a", "nodes/gone"])
+    await until(lambda: ("nodes/a", b"2") in heard)
+    seen = b""
+    while not seen.endswith(b"nodes/a=2;"):
+        seen = await first(reader)
+    assert heard == [("nodes/a", b"1"), ("nodes/gone", b"1"), ("nodes/a", b"2")]
+    late = hub.subscribe(["nodes/gone"])
+    await asyncio.sleep(0)
+    assert not late._pending
+    await hub.close()
+
+
+async def test_a_store_that_cannot_be_read_does_not_keep_a_hub_from_starting() -> None:
+    class Away(MemorySignals):
+        async def follow(self, prefix: str) -> AsyncIterator[dict[str, Entry | None]]:
+            raise Unavailable("the store is away")
+            yield {}
+
+    hub = Hub(Away(), Encoder())
+    await asyncio.wait_for(hub.start(), 5)
     await hub.close()

@@ -11,7 +11,7 @@ from msgspec import structs
 from headway.core.emergency import go_back
 from headway.core.journal import fold
 from headway.errors import Refused
-from headway.model.rollout import Phase
+from headway.model.rollout import Phase, Rollout
 from headway.model.signal import SIGNAL_TYPE, Signal, signal_key
 from headway.server.database import holds, journal, outbox
 from headway.server.plane import ControlPlane
@@ -93,7 +93,8 @@ async def test_an_emergency_revert_is_taken_over_and_never_written_over(
         assert (await plane.engine.situation("web")).live_build == OLD
         rows = await plane.database.read(lambda c: journal.entries(c, rollout=rollout, limit=99))
         assert [row.kind for row in rows].count("overtaken") == 1
-        assert fold(row.changes for row in rows if row.changes) == await state_of(later, rollout)
+        folded = (row.changes for row in rows if row.changes)
+        assert fold(folded, Rollout) == await state_of(later, rollout)
         with pytest.raises(Refused, match="held by headway"):
             await deploy(later, NEWER)
         (hold,) = await plane.database.read(holds.every)

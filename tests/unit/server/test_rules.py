@@ -36,6 +36,20 @@ MAY = {
     ("GET", "/v1/apps/{app:str}/rollouts"): PEOPLE,
     ("GET", "/v1/rollouts/{rollout:str}"): PEOPLE,
     ("POST", "/v1/rollouts/{rollout:str}/{action:str}"): {D, A},
+    ("GET", "/v1/apps/{app:str}/queue"): PEOPLE,
+    ("GET", "/v1/apps/{app:str}/releases"): PEOPLE,
+    ("POST", "/v1/apps/{app:str}/releases"): {D, A},
+    ("GET", "/v1/releases/{release:str}"): PEOPLE,
+    ("GET", "/v1/releases/{release:str}/notes"): PEOPLE,
+    ("GET", "/v1/releases/{release:str}/suspects"): PEOPLE,
+    ("POST", "/v1/releases/{release:str}/hotfix"): {D, A},
+    ("POST", "/v1/releases/{release:str}/revert"): {D, A},
+    ("POST", "/v1/releases/{release:str}/bisect"): PEOPLE,
+    ("POST", "/v1/hooks/{forge:str}"): EVERYBODY,
+    ("GET", "/v1/apps/{app:str}/schedule"): PEOPLE,
+    ("POST", "/v1/apps/{app:str}/freezes"): {D, A},
+    ("DELETE", "/v1/freezes/{freeze:str}"): {D, A},
+    ("POST", "/v1/apps/{app:str}/shift"): {D, A},
     ("GET", "/v1/nodes"): PEOPLE,
     ("GET", "/v1/nodes/{node:str}"): PEOPLE,
     ("PUT", "/v1/nodes/{node:str}/hold"): {D, A},
@@ -55,6 +69,7 @@ MAY = {
     ("POST", "/v1/node/enrol"): {N},
     ("GET", "/v1/node/watch"): {N},
     ("POST", "/v1/node/reports"): {N},
+    ("POST", "/v1/node/peers"): {N},
     ("POST", "/v1/hub/reports"): EVERYBODY,
 }
 
@@ -73,7 +88,18 @@ def test_the_table_names_every_route(plane: ControlPlane) -> None:
 @pytest.mark.parametrize(("method", "path"), MAY)
 async def test_each_role_may_exactly_what_the_table_says(web: Web, method: str, path: str) -> None:
     address = path
-    for name in ("app", "prefix", "rollout", "action", "node", "hold", "name"):
+    for name in (
+        "app",
+        "prefix",
+        "rollout",
+        "action",
+        "node",
+        "hold",
+        "name",
+        "release",
+        "forge",
+        "freeze",
+    ):
         address = address.replace(f"{{{name}:str}}", "nothing")
     address = address.replace("{path:path}", "nothing/here").replace("{path:str}", "nothing")
     for role in (None, V, D, A, N):

@@ -4,14 +4,15 @@ from litestar import get, put
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
+from headway.core import schedule
 from headway.core.plan import check
 from headway.errors import InvalidInput
 from headway.model.plan import AppConfig
 from headway.model.views import AppView, Why
-from headway.server import views
 from headway.server.api.given import Caller, InPath, Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import apps, journal
+from headway.server.reasons import reasons
 from headway.server.situation import Situation, look
 
 
@@ -27,6 +28,14 @@ async def put_app(
         raise InvalidInput(f"the configuration is of {data.name}, the address is of {app[:80]}")
     for name, plan in data.plans.items():
         check(name, plan)
+    if data.schedule is not None:
+        schedule.check(data.schedule)
+    for one in data.smoke:
+        if one.command and one.command[0] not in plane.smoke_programs:
+            raise InvalidInput(
+                f"{one.command[0][:200]!a} is not one of the server's smoke_programs"
+            )
+    plane.workshop.check(data)
 
     def write(connection: Connection) -> Situation:
         before = apps.get(connection, app)
@@ -62,10 +71,10 @@ async def show_app(app: InPath, plane: Plane) -> AppView:
 @get("/v1/apps/{app:str}/why", opt={"role": Rule.VIEWER}, summary="Why nothing is deploying")
 async def explain_app(app: InPath, plane: Plane) -> Why:
     """Why nothing is deploying, or what it waits for, a sentence each."""
-    known = await plane.engine.situation(app)
     now = plane.clock()
+    known = await plane.database.read(lambda c: look(c, app, now, deep=True))
     fleet = plane.engine.view(known, now)
-    return Why(views.why(known, fleet, plane.engine.trouble(app), now))
+    return Why(await reasons(plane, known, fleet, now))
 
 
 def _view(known: Situation) -> AppView:

@@ -17,6 +17,7 @@ from headway.server.auth.rules import Rule
 from headway.server.database import apps, builds, journal
 from headway.server.lookup import find_build
 from headway.server.plane import ControlPlane
+from headway.server.releases import note_build
 from headway.signing import MAX_ENVELOPE_BYTES
 
 
@@ -40,9 +41,11 @@ async def register_build(
     def write(connection: Connection) -> bool:
         now = plane.clock()
         if not builds.add(connection, build, now):
+            note_build(connection, build, caller.name, now)
             return False
         why = f"{caller.name} publishes {build.id[:12]} of {app}, commit {build.commit[:12]}"
         journal.append(connection, at=now, app=app, actor=caller.name, kind="build", why=why)
+        note_build(connection, build, caller.name, now)
         return True
 
     async with plane.tidying:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from headway.errors import InvalidInput, NotFound
 from headway.model.hold import Hold, Scope
+from headway.model.release import Lane
 from headway.model.signal import NodeHold
 from headway.model.views import HoldRequest
 from headway.server.api.given import Caller, InPath, Plane
@@ -39,6 +40,8 @@ async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) 
     app, slash, tier = data.on.partition("/")
     if data.scope is Scope.APP and slash:
         raise InvalidInput("an app is held by its name; hold one tier as scope tier, APP/TIER")
+    if data.scope is Scope.LANE and tier not in set(Lane):
+        raise InvalidInput("a lane is held as APP/code or APP/config")
     if data.scope is Scope.TIER and not re.fullmatch("[a-z0-9][a-z0-9._-]{0,62}", tier):
         raise InvalidInput("a tier is held as APP/TIER")
     members = plane.fleet.members(app)
@@ -50,7 +53,9 @@ async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) 
         if config is None:
             raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
         tiers = {step.tier for plan in config.plans.values() for step in plan} | seated
-        if tier and tier not in tiers:
+        if data.scope is Scope.LANE and not (config.releases and config.releases.config):
+            raise NotFound(f"{app} has no lanes: its configuration has no [releases.config]")
+        if data.scope is Scope.TIER and tier not in tiers:
             raise NotFound(f"{app} has no tier {tier}; it has {', '.join(sorted(tiers))}")
         holds.add(connection, hold)
         why = f"{caller.name} holds {data.on}: {data.reason}"

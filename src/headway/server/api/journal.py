@@ -20,6 +20,7 @@ async def read_journal(
     plane: Plane,
     app: Filter = None,
     rollout: Filter = None,
+    release: Filter = None,
     after: After = None,
     limit: Limit = 100,
 ) -> list[JournalEntry]:
@@ -28,8 +29,12 @@ async def read_journal(
         await plane.engine.situation(app)
     if rollout:
         await plane.engine.known(rollout)
+    if release:
+        await plane.releases.known(release)
     return list(
         await plane.database.read(
-            lambda c: journal.entries(c, app=app, rollout=rollout, after=after, limit=limit)
+            lambda c: journal.entries(
+                c, app=app, rollout=rollout, release=release, after=after, limit=limit
+            )
         )
     )

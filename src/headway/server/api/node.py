@@ -12,6 +12,7 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
+from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Enrolment, Report
 from headway.model.signal import record_key, signal_key
 from headway.model.views import Packet, Problem
@@ -54,6 +55,12 @@ async def watch(
 async def report(data: JSONBody[list[Report]], plane: Plane, caller: Caller) -> None:
     """Answered when the reports are durable. A report that is not news changes nothing."""
     await plane.desk.hand_in(tuple(data), caller)
+
+
+@post("/v1/node/peers", opt={"role": Rule.NODE}, status_code=200, summary="Find a peer")
+async def peers(data: JSONBody[PeerAsk], plane: Plane, caller: Caller) -> PeerAnswer:
+    """Where in its zone the node is to get a build: from a peer, from the origin, or not yet."""
+    return plane.peers(caller.name, data)
 
 
 @post(

@@ -41,6 +41,11 @@ class Callers:
         self._tokens = {key: token for key, token in self._tokens.items() if token.name != name}
         self._by_name.pop(name, None)
 
+    def is_known(self, name: str) -> bool:
+        """Whether a person has a token of this name."""
+        token = self._by_name.get(name)
+        return token is not None and token.role is not Role.NODE
+
     def hash_of(self, name: str) -> str:
         """The fingerprint of a node's token; empty where there is none."""
         token = self._by_name.get(name)

@@ -13,6 +13,7 @@ from headway.server import views
 from headway.server.cockpit.facts import Facts
 from headway.server.database import apps, builds, journal, rollouts
 from headway.server.plane import ControlPlane
+from headway.server.reasons import reasons
 from headway.server.situation import Situation, look
 
 JOURNAL_ENTRIES = 40
@@ -57,7 +58,7 @@ async def gather(plane: ControlPlane, app: str) -> Facts:
         nodes=nodes,
         holds=tuple(h for h in situation.holds if h.on == app or h.on.startswith(f"{app}/")),
         journal=known.newest,
-        why=views.why(situation, fleet, plane.engine.trouble(app), now),
+        why=await reasons(plane, situation, fleet, now),
     )
 
 

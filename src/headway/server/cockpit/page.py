@@ -9,7 +9,7 @@ from headway.core.plan import percent, title
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
 from headway.model.plan import Gate, Step
-from headway.model.rollout import LIVE, NodeState, Phase
+from headway.model.rollout import LIVE, NodeState, Phase, SmokeFinding
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import NodeStatus, RolloutView, TierView
 from headway.server.cockpit import standing
@@ -258,7 +258,7 @@ def _panel(facts: Facts, view: RolloutView) -> RolloutPanel:
         ended_at=state.ended_at,
         plan=state.plan_name,
         steps=_steps(view),
-        verdicts=tuple(map(_verdict, state.verdicts)),
+        verdicts=(*map(_verdict, state.verdicts), *map(_finding, state.findings)),
     )
 
 
@@ -296,6 +296,14 @@ _VERDICT_STATES = {
     Outcome.NO_DATA: "unknown",
     Outcome.ERROR: "unknown",
 }
+
+
+def _finding(finding: SmokeFinding) -> VerdictLine:
+    """What a check of the smoke test has found, and where it failed the last line of its output."""
+    outcome = Outcome.PASS if finding.passed else Outcome.FAIL
+    last = "" if finding.passed else (finding.output.strip().splitlines() or [""])[-1]
+    sentence = f"{finding.sentence}: {last}" if last else finding.sentence
+    return VerdictLine("smoke test", outcome.value, _VERDICT_STATES[outcome], sentence)
 
 
 def _verdict(verdict: Verdict) -> VerdictLine:

@@ -159,6 +159,8 @@ def actions(facts: Facts) -> Actions:
     )
     if view.next == "advance":
         return replace(found, next=Button("advance", f"Advance{_to_next_step(view)}"))
+    if view.next == "sign-off":
+        return replace(found, next=Button("sign-off", "Sign off"))
     if view.next == "resume":
         return replace(found, next=Button("resume", "Resume"))
     if view.next == "retry":

@@ -1,6 +1,6 @@
 """Apps and their configuration."""
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from headway.model.plan import AppConfig
 from headway.server.database.tables import apps
@@ -18,6 +18,11 @@ def get(connection: Connection, name: str) -> AppConfig | None:
     """The configuration of an app, or None."""
     config: AppConfig | None = connection.scalar(select(apps.c.config).where(apps.c.name == name))
     return config
+
+
+def count(connection: Connection) -> int:
+    """How many apps there are."""
+    return connection.scalar(select(func.count()).select_from(apps)) or 0
 
 
 def every(connection: Connection) -> tuple[AppConfig, ...]:

@@ -18,6 +18,7 @@ def append(
     kind: str,
     why: str,
     changes: dict[str, Any] | None = None,
+    release: str = "",
 ) -> JournalEntry:
     """Record a decision; the entry comes back with its number."""
     row: dict[str, Any] = {
@@ -28,6 +29,7 @@ def append(
         "kind": kind,
         "why": why,
         "changes": changes or {},
+        "release": release,
     }
     result = connection.execute(insert(journal).values(row))
     assert result.inserted_primary_key is not None  # noqa: S101 - one row always has its key
@@ -39,6 +41,7 @@ def entries(
     *,
     app: str | None = None,
     rollout: str | None = None,
+    release: str | None = None,
     after: int | None = None,
     limit: int,
 ) -> tuple[JournalEntry, ...]:
@@ -48,6 +51,8 @@ def entries(
         query = query.where(journal.c.app == app)
     if rollout is not None:
         query = query.where(journal.c.rollout == rollout)
+    if release is not None:
+        query = query.where(journal.c.release == release)
     if after is None:
         rows = connection.execute(query.order_by(journal.c.seq.desc())).all()[::-1]
     else:

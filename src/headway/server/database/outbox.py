@@ -1,33 +1,54 @@
 """Effects that were decided and are still to be run."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
+from headway.model.release import ReleaseEffect
 from headway.model.rollout import Effect
 from headway.server.database.tables import outbox
 
 
+class Queue(StrEnum):
+    """What is run in order; one queue never waits for the other."""
+
+    ROLLOUT = "rollout"
+    """What rollouts ask of the signal store."""
+    RELEASE = "release"
+    """What releases ask of a repository and its forge."""
+
+
 class Pending(Struct, frozen=True):
-    """An effect that is still to be run."""
+    """An effect that is still to be run, of the rollout, or the release, that it names."""
 
     id: int
     app: str
     rollout: str
-    effect: Effect
+    effect: Effect | ReleaseEffect
 
 
-def add(connection: Connection, app: str, rollout: str, effects: Iterable[Effect]) -> None:
+def add(
+    connection: Connection,
+    app: str,
+    rollout: str,
+    effects: Iterable[Effect | ReleaseEffect],
+    queue: Queue = Queue.ROLLOUT,
+) -> None:
     """Note effects, in the transaction that decides them."""
     for effect in effects:
-        connection.execute(insert(outbox).values(app=app, rollout=rollout, effect=effect))
+        row = {"app": app, "rollout": rollout, "effect": effect, "queue": queue.value}
+        connection.execute(insert(outbox).values(row))
 
 
-def pending(connection: Connection, app: str | None = None) -> tuple[Pending, ...]:
+def pending(
+    connection: Connection, app: str | None = None, queue: Queue = Queue.ROLLOUT
+) -> tuple[Pending, ...]:
     """What is still to be run, of one app or of all, in the order in which it was decided."""
     query = select(outbox.c.id, outbox.c.app, outbox.c.rollout, outbox.c.effect)
-    query = query.where(outbox.c.done_at.is_(None)).order_by(outbox.c.id)
+    query = query.where(outbox.c.done_at.is_(None), outbox.c.queue == queue.value)
+    query = query.order_by(outbox.c.id)
     if app is not None:
         query = query.where(outbox.c.app == app)
     return tuple(Pending(**row._mapping) for row in connection.execute(query))

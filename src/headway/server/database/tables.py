@@ -25,8 +25,10 @@ from sqlalchemy import (
 from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.plan import AppConfig
+from headway.model.release import Release, ReleaseEffect
 from headway.model.report import Report
 from headway.model.rollout import LIVE, Effect, Rollout
+from headway.model.schedule import Frozen, Takeover
 from headway.model.signal import NodeRecord
 
 
@@ -126,6 +128,7 @@ journal = Table(
     Column("kind", String(32), nullable=False),
     Column("why", Text, nullable=False),
     Column("changes", Document(dict[str, Any]), nullable=False),
+    Column("release", String(80), nullable=False, index=True, server_default=""),
     sqlite_autoincrement=True,
 )
 
@@ -135,9 +138,50 @@ outbox = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("app", ForeignKey("apps.name"), nullable=False, index=True),
     Column("rollout", String(64), nullable=False),
-    Column("effect", Document(Effect), nullable=False),
+    Column("effect", Document(Effect | ReleaseEffect), nullable=False),
     Column("done_at", Float),
+    Column("queue", String(16), nullable=False, server_default="rollout"),
     sqlite_autoincrement=True,
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("app", ForeignKey("apps.name"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", Document(Release), nullable=False),
+    UniqueConstraint("app", "number"),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("app", String(63), primary_key=True),
+    Column("commit", String(64), primary_key=True),
+    Column("release", ForeignKey("releases.id"), primary_key=True),
+)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("app", ForeignKey("apps.name"), nullable=False, index=True),
+    Column("freeze", Document(Frozen), nullable=False),
+)
+
+takeovers = Table(
+    "takeovers",
+    metadata,
+    Column("app", ForeignKey("apps.name"), primary_key=True),
+    Column("takeover", Document(Takeover), nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("mark", String(64), primary_key=True),
+    Column("at", Float, nullable=False, index=True),
 )
 
 holds = Table(

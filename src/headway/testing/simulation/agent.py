@@ -59,7 +59,7 @@ class Agent:
         self._seq = 0
         self.state = self._remember()
         self.signal, self.record = self.state.signal, self.state.record
-        self.activity, self._epoch = Activity.IDLE, 0
+        self.activity, self._epoch, self._serial = Activity.IDLE, 0, 0
         self._life = self._live()
 
     def lose_power(self, survivors: int) -> None:
@@ -97,6 +97,7 @@ class Agent:
             why="",
             at=self._clock.now,
             failed=state.failed,
+            serial=self._serial,
         )
 
     @property
@@ -275,6 +276,7 @@ class Agent:
     def _answer(self, activity: Activity) -> None:
         signal = self.state.signal
         self.activity, self._epoch = activity, signal.epoch if signal else 0
+        self._serial = self.state.record.serial if self.state.record else 0
 
     def _is_newer(self, heard: Signal) -> bool:
         return self.signal is None or heard.epoch > self.signal.epoch

@@ -142,7 +142,9 @@ class Laws:
                 "fence", f"epoch {signal.epoch} is in the store after {self._signalled} was"
             )
         self._signalled = signal.epoch
-        self.builds.add(signal.target)
+        # What was decided and never got here is heard of as a layer, or as the base, of the next.
+        layered = signal.layer.build if signal.layer else None
+        self.builds |= {build for build in (signal.base, signal.target, layered) if build}
 
     def decided(
         self, plane: "Plane", before: Rollout, event: Event, decision: Decision, now: float

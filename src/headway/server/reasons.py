@@ -1,0 +1,63 @@
+"""Gathers what there is to say on why nothing is deploying."""
+
+from sqlalchemy import Connection
+
+from headway.core import schedule
+from headway.core.why import Facts, why
+from headway.errors import StoreError
+from headway.model.release import Release
+from headway.model.rollout import LIVE, FleetView
+from headway.server.database import releases
+from headway.server.plane import ControlPlane
+from headway.server.situation import Situation
+from headway.server.trips import barred
+
+
+async def reasons(
+    plane: ControlPlane, known: Situation, fleet: FleetView, now: float
+) -> tuple[str, ...]:
+    """Why nothing of an app is deploying, or what it waits for: never empty."""
+    app = known.config.name
+
+    def read(connection: Connection) -> Release | None:
+        return next(iter(releases.newest(connection, app, 1)), None)
+
+    newest = await plane.database.read(read)
+    plan = known.times.schedule
+    gate, age = plane.releases.gate(app)
+    return why(
+        Facts(
+            app=app,
+            now=now,
+            rollout=known.latest,
+            fleet=fleet,
+            holds=known.holds,
+            live=known.live_build,
+            lead=_lead(plane),
+            trouble=plane.engine.trouble(app),
+            barred=closed(known, fleet, now),
+            release=newest,
+            unpushed=plane.releases.trouble(app),
+            gate=gate,
+            gate_age=age,
+            shift=schedule.shift(known.times, now),
+            bot=plan is not None and schedule.bot_drives(plan, now),
+        )
+    )
+
+
+def closed(known: Situation, fleet: FleetView, now: float) -> str:
+    """What bars the next step, or where nothing is under way, the next rollout."""
+    state = known.latest
+    if state is not None and state.phase in LIVE:
+        return barred(known, fleet, now)
+    plan = known.config.plans.get("default", ())
+    return known.bars(plan[0].tier if plan else "", now, hotfix=False, begins=True)
+
+
+def _lead(plane: ControlPlane) -> str:
+    try:
+        plane.may_write()
+    except StoreError as error:
+        return f"this control plane does not act: {error.sentence}"
+    return ""
