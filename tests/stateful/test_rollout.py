@@ -43,6 +43,7 @@ from headway.model.rollout import (
     Revert,
     Rollout,
     RunSmoke,
+    SignOff,
     SmokeTested,
     WriteSignal,
 )
@@ -96,6 +97,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.signal: Signal | None = None
         self.rows: list[dict[str, object]] = []
         self.smoke_wanted: int | None = None
+        self.barred = ""
 
     @initialize(
         sizes=st.tuples(st.integers(0, 2), st.integers(1, 3), st.integers(1, 8)),
@@ -105,9 +107,18 @@ class RolloutMachine(RuleBasedStateMachine):
         max_failed=st.sampled_from([0, 1, "30%"]),
         revert_concurrency=st.sampled_from([1, "50%", "100%"]),
         has_base=st.booleans(),
+        sign_off=st.sampled_from([0, 0, 0, 1, 2]),
     )
     def begin(
-        self, sizes, gates, concurrency, zone_concurrency, max_failed, revert_concurrency, has_base
+        self,
+        sizes,
+        gates,
+        concurrency,
+        zone_concurrency,
+        max_failed,
+        revert_concurrency,
+        has_base,
+        sign_off,
     ) -> None:
         for tier, size in zip(("staging", "canary", "production"), sizes, strict=True):
             places = {f"{tier}-{i}": ZONES[i % 3] for i in range(size)}
@@ -125,7 +136,7 @@ class RolloutMachine(RuleBasedStateMachine):
             "patience": 20,
         }
         plan = (
-            Step("staging", smoke=True, gate=gates[0], **common),
+            Step("staging", smoke=True, gate=gates[0], sign_off=sign_off, **common),
             Step("canary", gate=gates[1], **common),
             Step("production", share=0.4, gate=gates[2], **common),
             Step("production", gate=gates[3], **common),
@@ -206,6 +217,10 @@ class RolloutMachine(RuleBasedStateMachine):
         if not onward or before.phase is Phase.SUCCEEDED:
             return
         step = before.plan[before.step]
+        if after.step > before.step:
+            assert not self.barred, "a step began while that was barred"
+            assert after.signed_off == (), "a sign-off was taken for another step's"
+        assert len(before.signed_off) >= step.sign_off, "green without the people who answer"
         covered = [
             node
             for node in self.nodes
@@ -239,7 +254,7 @@ class RolloutMachine(RuleBasedStateMachine):
                 node.reports(self.now)
         before = self.state
         verdict = Verdict("errors", outcome, f"errors: {outcome}", action)
-        self.send(Observed(self.fleet(), (verdict,), self.holds))
+        self.send(Observed(self.fleet(), (verdict,), self.holds, self.barred))
         if before.phase is Phase.PAUSED:
             assert self.state.phase is Phase.PAUSED, "pause is sticky"
             assert self.state.fractions == before.fractions
@@ -319,6 +334,9 @@ class RolloutMachine(RuleBasedStateMachine):
             self.all_arrive()
             self.all_report()
             self.observe(6.0, outcome, Action.REVERT)
+            if self.state.phase is Phase.SOAKING and the_dead_rise:
+                self.sign_off("alice")
+                self.sign_off("bob")
             if self.smoke_wanted is not None:
                 self.smoke_ends(True)
 
@@ -339,7 +357,19 @@ class RolloutMachine(RuleBasedStateMachine):
 
     @rule()
     def advance(self) -> None:
-        self.send(Advance("alice", self.fleet(), self.holds))
+        self.send(Advance("alice", self.fleet(), self.holds, self.barred))
+
+    @rule(who=st.sampled_from(["alice", "bob"]))
+    def sign_off(self, who) -> None:
+        before = self.state
+        if self.send(SignOff(who)):
+            assert before.phase is Phase.SOAKING
+            assert self.state.signed_off.count(who) == 1
+            assert self.state.phase is before.phase
+
+    @rule(barred=st.sampled_from(["", "", "frozen until Monday"]))
+    def hours_change(self, barred) -> None:
+        self.barred = barred
 
     @rule()
     def pause(self) -> None:

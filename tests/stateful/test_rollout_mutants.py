@@ -95,6 +95,24 @@ def lost_stores_stay_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(overtaken, "say_again", lambda state, event, now: Decision(state, why="so what"))
 
 
+def steps_begin_at_night(patch: pytest.MonkeyPatch) -> None:
+    genuine = rollout._observe
+
+    def sleepless(state, event, now):
+        return genuine(state, structs.replace(event, barred=""), now)
+
+    patch.setattr(rollout, "_observe", sleepless)
+
+
+def nobody_signs_off(patch: pytest.MonkeyPatch) -> None:
+    genuine = green._waiting_for
+
+    def hasty(state, step, *rest):
+        return genuine(state, structs.replace(step, sign_off=0), *rest)
+
+    patch.setattr(green, "_waiting_for", hasty)
+
+
 @pytest.mark.parametrize(
     "mutate",
     [
@@ -108,6 +126,8 @@ def lost_stores_stay_lost(patch: pytest.MonkeyPatch) -> None:
         missing_data_is_good_news,
         emergencies_are_written_over,
         lost_stores_stay_lost,
+        steps_begin_at_night,
+        nobody_signs_off,
     ],
 )
 def test_the_mutant_is_caught(mutate: Mutate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from headway.model.peers import Address
 DEFAULT_COUNTERS = {
     "requests": "http_requests_total",
     "errors": 'http_requests_total{status=~"5.."}',
+    "latency": "http_request_duration_seconds_sum",
 }
 
 

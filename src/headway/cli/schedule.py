@@ -83,7 +83,7 @@ def drawn(view: ScheduleView) -> RenderableType:
         pairs.append(("shift", f"{view.shift.person or 'nobody'}{until}, {view.shift.why}"))
     written = plan.freezes if plan else ()
     rows = [_row(one, plan) for one in view.freezes]
-    rows += [("-", one.begin, one.end, "configuration", one.reason) for one in written]
+    rows += [("-", one.begin, one.end, "config", one.reason) for one in written]
     headings = ("ID", "FROM", "UNTIL", "BY", "REASON")
     return lines(facts(pairs), "", table(headings, rows, "There is no freeze."))
 
@@ -91,8 +91,13 @@ def drawn(view: ScheduleView) -> RenderableType:
 def _slot(view: ScheduleView, plan: Schedule) -> str:
     if view.slot_begin is None or view.slot_end is None:
         return ""
-    return f"{moment(view.slot_begin, plan)} to {moment(view.slot_end, plan)}"
+    return f"{_short(view.slot_begin, plan)[-5:]} to {_short(view.slot_end, plan)[-5:]}"
 
 
 def _row(one: Frozen, plan: Schedule | None) -> Sequence[str]:
-    return (one.id, moment(one.begin, plan), moment(one.end, plan), one.by, one.reason)
+    return (one.id, _short(one.begin, plan), _short(one.end, plan), one.by, one.reason)
+
+
+def _short(when: float, plan: Schedule | None) -> str:
+    """A moment without the day of the week and the zone, which is told once above."""
+    return moment(when, plan).partition(" ")[2][: len("2026-11-25 10:00")]

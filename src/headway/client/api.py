@@ -16,6 +16,7 @@ from headway.builds.repack import Repacked
 from headway.client.wire import Wire, segment
 from headway.errors import NotFound
 from headway.model.access import Identity
+from headway.model.announcement import Delivery
 from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
@@ -46,16 +47,23 @@ from headway.model.views import (
     DeployRequest,
     Health,
     HoldRequest,
+    LinkCode,
     NodeHoldRequest,
     NodeStatus,
     Packet,
     PinRequest,
     Problem,
     RepackRequest,
+    ReplayView,
     RolloutView,
     TokenCreated,
     TokenRequest,
     TokenView,
+    TrainAnswer,
+    TrainRequest,
+    TrainView,
+    TuneRequest,
+    TuneView,
     Why,
 )
 
@@ -64,6 +72,10 @@ GIT_SECONDS = 600.0
 
 UPKEEP_SECONDS = 3600.0
 """How long merging packs, all of which are read and written, may take."""
+
+
+TUNE_SECONDS = 600.0
+"""How long playing thirty rollouts to ten settings may take."""
 
 
 class Client(Wire):
@@ -156,6 +168,34 @@ class Client(Wire):
         """
         path = f"/v1/rollouts/{segment(rollout)}/{segment(action)}"
         return self.call("POST", path, RolloutView, request)
+
+    def train(self, app: str) -> TrainView:
+        """An app's train. [GET /v1/apps/{app}/train, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}/train", TrainView)
+
+    def ask_train(self, app: str, request: TrainRequest) -> TrainAnswer:
+        """Commands as in chat; to change something takes a deployer.
+        [POST /v1/apps/{app}/train, viewer]
+        """
+        return self.call("POST", f"/v1/apps/{segment(app)}/train", TrainAnswer, request)
+
+    def link_chat(self) -> LinkCode:
+        """A code that links a chat account to the caller. [POST /v1/chat/links, viewer]"""
+        return self.call("POST", "/v1/chat/links", LinkCode)
+
+    def replay(self, rollout: str) -> ReplayView:
+        """A rollout's verdicts, again. [GET /v1/rollouts/{rollout}/replay, viewer]"""
+        return self.call("GET", f"/v1/rollouts/{segment(rollout)}/replay", ReplayView)
+
+    def tune(self, app: str, request: TuneRequest) -> TuneView:
+        """Try other settings on past rollouts. [POST /v1/apps/{app}/guard/tune, deployer]"""
+        path = f"/v1/apps/{segment(app)}/guard/tune"
+        return self.call("POST", path, TuneView, request, patience=TUNE_SECONDS)
+
+    def explain_metric(self, app: str, metric: str, rollout: str | None = None) -> Why:
+        """A metric in words. [GET /v1/apps/{app}/guard/metrics/{metric}, viewer]"""
+        path = f"/v1/apps/{segment(app)}/guard/metrics/{segment(metric)}"
+        return self.call("GET", path, Why, params={"rollout": rollout})
 
     def queue(self, app: str) -> QueueView:
         """What was merged since what is live. [GET /v1/apps/{app}/queue, viewer]"""
@@ -266,6 +306,15 @@ class Client(Wire):
         """Lift a hold. [DELETE /v1/holds/{id}, deployer]"""
         self.send("DELETE", f"/v1/holds/{segment(hold)}")
 
+    def deliveries(self, dead: bool = False, limit: int = 50) -> list[Delivery]:
+        """Announcements that have not arrived. [GET /v1/announcements, viewer]"""
+        params = {"dead": "true" if dead else "false", "limit": str(limit)}
+        return self.call("GET", "/v1/announcements", list[Delivery], params=params)
+
+    def retry_delivery(self, delivery: int) -> None:
+        """Send again what was given up. [POST /v1/announcements/{delivery}/retry, deployer]"""
+        self.send("POST", f"/v1/announcements/{delivery}/retry")
+
     def journal(
         self,
         app: str | None = None,
@@ -273,14 +322,16 @@ class Client(Wire):
         after: int | None = None,
         limit: int = 50,
         release: str | None = None,
+        told: bool = False,
     ) -> list[JournalEntry]:
         """What came after ``after``, or else the newest; oldest first. [GET /v1/journal, viewer]"""
-        params = {
+        params: dict[str, str | int | None] = {
             "app": app,
             "rollout": rollout,
             "release": release,
             "after": after,
             "limit": limit,
+            "told": "true" if told else None,
         }
         return self.call("GET", "/v1/journal", list[JournalEntry], params=params)
 

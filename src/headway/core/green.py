@@ -1,6 +1,6 @@
 """What an observation says about the current step: complete, green, or a reason to stop."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from headway.core import plan as plans
 from headway.core import words
@@ -48,15 +48,17 @@ def examine(state: Rollout, observed: Observed, now: float) -> Findings:
     told = within(nodes, front)
     late = [n for n in nodes if n.away or n.state in (NodeState.MOVING, NodeState.UNKNOWN)]
     complete = arrived and not late
-    verdicts = observed.verdicts if step.checks is not Checks.NONE else ()
+    verdicts = _counting(state, step, observed.verdicts)
     silent = _silent(state, step, verdicts)
     waiting_for = _waiting_for(state, step, late, arrived, silent, now)
+    if not waiting_for and state.phase is Phase.SOAKING:
+        waiting_for = _soaks(state, step, verdicts, now)
     demands = [
         *_failing(state, verdicts, Action.PAUSE if state.base else None),
         *_failed_nodes(state, step, told, len(nodes)),
         *_late_nodes(state, step, late, now),
         *_smoke(state, step),
-        *_no_data(state, step, silent, now),
+        *_no_data(state, step, silent, verdicts, now),
     ]
     return Findings(
         verdicts=verdicts,
@@ -86,6 +88,22 @@ def _held(state: Rollout, observed: Observed) -> str:
     if upcoming is not None and state.phase is not Phase.ROLLING:
         tiers.add(state.plan[upcoming].tier)
     return held_by(state.app, tiers, observed.holds)
+
+
+_STRENGTH = (Action.ALERT, Action.PAUSE, Action.REVERT)
+
+
+def _counting(state: Rollout, step: Step, verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """The verdicts that count in this step, with what follows from them in a step of its gate."""
+    if step.checks is Checks.NONE:
+        return ()
+    allowed: Action = getattr(state.at_most, step.gate)
+    most = _STRENGTH.index(allowed)
+    return tuple(
+        structs.replace(verdict, action=_STRENGTH[min(most, _STRENGTH.index(verdict.action))])
+        for verdict in verdicts
+        if step.metrics is None or verdict.metric in step.metrics
+    )
 
 
 def _failing(
@@ -133,17 +151,38 @@ def _silent(state: Rollout, step: Step, verdicts: tuple[Verdict, ...]) -> list[s
     if step.checks is not Checks.REQUIRE:
         return []
     spoken = {v.metric for v in verdicts if v.outcome in (Outcome.PASS, Outcome.FAIL)}
-    required = [metric for metric in state.metrics if metric not in spoken]
+    required = [
+        metric
+        for metric in state.metrics
+        if metric not in spoken and (step.metrics is None or metric in step.metrics)
+    ]
     return [metric for metric in required if f"data:{metric}" not in state.waived]
 
 
-def _no_data(state: Rollout, step: Step, silent: list[str], now: float) -> list[_Objection]:
+def _no_data(
+    state: Rollout, step: Step, silent: list[str], verdicts: tuple[Verdict, ...], now: float
+) -> list[_Objection]:
     if state.phase is not Phase.SOAKING or now < state.since + step.soak + step.patience:
         return []
+    said = {verdict.metric: f" ({verdict.sentence})" for verdict in verdicts}
     return [
-        _Objection(f"data:{metric}", f"no data on {metric}, so it cannot be judged")
+        _Objection(
+            f"data:{metric}", f"no data on {metric}, so it cannot be judged{said.get(metric, '')}"
+        )
         for metric in silent
     ]
+
+
+def _soaks(state: Rollout, step: Step, verdicts: tuple[Verdict, ...], now: float) -> str:
+    """How long the step is still watched: the whole soak, or less where that is conclusive."""
+    soaked = now - state.since
+    if soaked >= step.soak:
+        return ""
+    wanted = [verdict for verdict in verdicts if verdict.metric in state.metrics]
+    conclusive = wanted and all(verdict.outcome is Outcome.PASS for verdict in wanted)
+    if step.earliest is not None and soaked >= step.earliest and conclusive:
+        return ""
+    return f"soaking until {step.soak:.0f} s have passed"
 
 
 def _waiting_for(
@@ -157,9 +196,7 @@ def _waiting_for(
         return f"waiting for the smoke test of {step.tier}"
     if state.phase is Phase.SOAKING and (missing := step.sign_off - len(state.signed_off)) > 0:
         return f"waiting for {words.count(missing, 'sign-off')} of {step.tier}"
-    if state.phase is Phase.SOAKING and now < state.since + step.soak:
-        return f"soaking until {step.soak:.0f} s have passed"
-    if state.phase is Phase.SOAKING and silent:
+    if state.phase is Phase.SOAKING and silent and now >= state.since + step.soak:
         return f"waiting for data on {', '.join(silent)}"
     return ""
 

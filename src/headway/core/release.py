@@ -134,7 +134,7 @@ def cut(
     if base is not None and not changes:
         raise Refused(f"nothing was merged since what is live ({base[:12]}); there is no release")
     against = [*returning, *(text for change in changes for text in objections(change, needs))]
-    _gate(against, override)
+    _gate(against, override, "cut it before that with --until, or ")
     tag = Tag(tag_of(app, number, 0), main)
     what = words.count(len(changes), "change") if base is not None else "everything so far"
     why = f"{by} cuts {id_of(app, number)} with {what}" + (f": {reason}" if reason else "")
@@ -273,12 +273,12 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>&|~#])", r"\\\1", " ".join(text.split()))
 
 
-def _gate(against: Sequence[str], override: str) -> None:
+def _gate(against: Sequence[str], override: str, instead: str = "") -> None:
     if against and not override:
         more = f"; and {len(against) - 3} more" if len(against) > 3 else ""
         raise Refused(
-            f"not everything may enter: {'; '.join(against[:3])}{more}. Cut it before that with "
-            "--until, or overrule it with --override REASON"
+            f"not everything may enter: {'; '.join(against[:3])}{more}; {instead}overrule it with "
+            "--override REASON"
         )
 
 

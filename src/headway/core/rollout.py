@@ -165,7 +165,8 @@ def start(
         raise Refused(held)
     if barred:
         raise Refused(f"{app.name} does not begin: {barred}")
-    why = f"{by} deploys {target[:12]}" + (f": {reason}" if reason else "")
+    how = " as a hotfix" if hotfix else ""
+    why = f"{by} deploys {target[:12]}{how}" + (f": {reason}" if reason else "")
     state = Rollout(
         id=id,
         app=app.name,
@@ -188,6 +189,7 @@ def start(
         layer=layer,
         retry={step.tier: 1.0 for step in plan},
         metrics=tuple(m.name for m in app.metrics if m.importance is not Importance.WATCH),
+        at_most=app.guard.at_most_in,
         release=release,
         hotfix=hotfix,
     )
@@ -233,7 +235,7 @@ def _observe(state: Rollout, event: Observed, now: float) -> Decision:
         state = structs.replace(state, since=now, step_since=min(state.step_since, now))
     found = examine(state, event, now)
     state, news = _note_verdicts(state, found)
-    alerts = tuple(Alert(v.sentence) for v in news if v.outcome is Outcome.FAIL)
+    alerts = tuple(Alert(v.sentence, v.metric) for v in news if v.outcome is Outcome.FAIL)
     if state.phase is Phase.PAUSED:
         return Decision(state, alerts, _told(news) or state.why)
     if found.revert and state.base is not None:

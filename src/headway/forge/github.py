@@ -68,8 +68,7 @@ class GitHub:
     def pulls(self, commits: Sequence[Commit]) -> Mapping[str, Pull]:
         """The merged pull request that brought each commit, where there is one."""
         self._seen.clear()
-        found = ((commit.id, self._pull(commit.id)) for commit in commits)
-        return {id: pull for id, pull in found if pull is not None}
+        return self._wire.each([commit.id for commit in commits], self._pull)
 
     def open(self, branch: str, into: str, title: str, body: str) -> Opened:
         """Ask for the merge of ``branch``, unless that was asked for already."""

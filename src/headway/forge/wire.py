@@ -1,7 +1,8 @@
 """Requests to a forge's API: pages, patience, limits, and its errors in one sentence each."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ T = TypeVar("T")
 MAX_PAGES = 50
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 TRIES = 3
+AT_ONCE = 6
+"""So many questions are asked at a time; forges count those, too."""
 PAUSE_SECONDS = 0.5
 ANSWER_SECONDS = 20.0
 
@@ -64,6 +67,12 @@ class Wire:
                 raise HeadwayError(f"{self.host} sends us elsewhere for the next page of {path}")
             answer = self._asked("GET", following, {})
         raise HeadwayError(f"{self.host} answers {path} with more than {MAX_PAGES} pages")
+
+    def each(self, names: Sequence[str], ask: Callable[[str], T | None]) -> dict[str, T]:
+        """What ``ask`` finds for each name, several at a time; None is left out."""
+        with ThreadPoolExecutor(AT_ONCE) as several:
+            answers = several.map(ask, names)
+            return {name: found for name, found in zip(names, answers, strict=True) if found}
 
     def post(self, path: str, body: Mapping[str, Any], into: type[T]) -> T:
         """Ask for something new. It is not tried twice: look first whether it is there."""

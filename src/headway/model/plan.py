@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 from headway.model.names import Amount, Fraction, Name, Seconds
 from headway.model.releasing import Pattern, Releasing
 from headway.model.schedule import Schedule
+from headway.model.source import SourceConfig
 
 
 class Gate(StrEnum):
@@ -60,7 +61,13 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     deadline: Seconds = 600.0
     """How long the nodes may take before the late ones are named and the rollout pauses."""
     patience: Seconds = 300.0
-    """How long ``require`` waits for metrics without data before the rollout pauses."""
+    """How long beyond ``soak`` the step waits for metrics that cannot be judged yet, under
+    ``require``, before the rollout pauses and says so; who resumes it lets it go on without."""
+    earliest: Seconds | None = None
+    """With it the step may be green as early as this, once every metric has passed; without it
+    the whole ``soak`` is waited for."""
+    metrics: tuple[Name, ...] | None = None
+    """The metrics that count in this step; without it all of them."""
 
 
 DEFAULT_PLAN = (
@@ -149,10 +156,23 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
     """Which way is bad."""
     action: Action = Action.REVERT
     """What a failure leads to."""
+    optional: bool = False
+    """Whether it is left out where no node, and no source, has ever told its counter."""
     paths: tuple[Pattern, ...] = ()
     """The files that it points at: a change that touches them is suspected first when it fails."""
     min_count: float = 50.0
     """How much of ``per`` (or, without it, how many seconds of data) it takes to pass at all."""
+
+
+class ByGate(Struct, frozen=True, forbid_unknown_fields=True):
+    """The strongest thing that follows from a metric, by the gate of the step."""
+
+    manual: Action = Action.REVERT
+    """In steps that a person begins."""
+    assisted: Action = Action.REVERT
+    """In steps that begin unless somebody pauses."""
+    auto: Action = Action.REVERT
+    """In steps that begin by themselves."""
 
 
 class Guarding(Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +187,20 @@ class Guarding(Struct, frozen=True, forbid_unknown_fields=True):
     """How long a node's counters are left out after it changed its build or restarted."""
     silence: Seconds = 60.0
     """How long the new build may say nothing of a critical metric while the old one does."""
+    at_most_in: ByGate = ByGate()
+    """The same, by gate: with ``manual = "pause"`` a person decides to go back where a person
+    has pressed the button."""
+
+
+class Watching(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the guard does while nothing is rolled out: it looks for a site on fire."""
+
+    then: Action = Action.ALERT
+    """``alert`` tells; ``pause`` also places a hold, which a person lifts."""
+    everything: bool = True
+    """Whether the hold is on every app, or on this one only."""
+    metrics: tuple[Name, ...] = ()
+    """The metrics that can be on fire; without any, the critical ones."""
 
 
 DEFAULT_METRICS = (
@@ -178,8 +212,26 @@ DEFAULT_METRICS = (
         above=0.02,
         zscore=3.0,
     ),
+    Metric(
+        name="latency",
+        counter="latency",
+        per="requests",
+        kind=Kind.CONTINUOUS,
+        min_effect=0.10,
+        optional=True,
+    ),
+    Metric(
+        name="traffic",
+        counter="requests",
+        importance=Importance.WATCH,
+        direction=Direction.DOWN,
+        min_effect=0.25,
+    ),
+    Metric(name="restarts", counter="restarts", importance=Importance.WATCH),
 )
-"""The share of requests that the app answers with a server error."""
+"""What any HTTP application can be watched by: the share of requests that it answers with a server
+error; where it tells them, the seconds that an answer takes; and, for an alert only, the traffic of
+its nodes and how often they restart."""
 
 
 class SmokeCheck(Struct, frozen=True, forbid_unknown_fields=True):
@@ -205,6 +257,17 @@ class SmokeCheck(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a smoke check has either a url or a command")
 
 
+class TrainSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the app's train runs."""
+
+    size: Annotated[int, Meta(ge=1, le=100)] = 8
+    """How many riders a car has room for."""
+    remind: Seconds = 600.0
+    """How long the train waits for somebody before it reminds them."""
+    lease: Seconds = 900.0
+    """How long it waits for its leader before somebody else leads."""
+
+
 class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything the control plane needs to know of an app; ``headway app apply`` sets it."""
 
@@ -216,6 +279,14 @@ class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What the guard watches; without any it has nothing to say."""
     guard: Guarding = Guarding()
     """How the guard judges."""
+    watch: Watching = Watching()
+    """What the guard does while nothing is rolled out."""
+    sources: tuple[SourceConfig, ...] = ()
+    """Where further counters come from, beside what agents report."""
+    levels: tuple[Name, ...] = ()
+    """Those numbers that agents report which are levels, such as a queue's length, not totals."""
+    statsd: tuple[Name, ...] = ()
+    """Those counters that come by StatsD; only rates per second need to know."""
     smoke: tuple[SmokeCheck, ...] = ()
     """The smoke test: requests and commands that must all succeed."""
     make: tuple[str, ...] = ()
@@ -230,3 +301,5 @@ class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where its changes come from; without it, it has builds but no releases."""
     schedule: Schedule | None = None
     """When rollouts may begin and go on; without it, at any time."""
+    train: TrainSettings = TrainSettings()
+    """How the app's train runs."""

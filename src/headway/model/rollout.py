@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from headway.model.hold import Hold
 from headway.model.names import Amount, BuildId, Fraction, Name, Text
-from headway.model.plan import Step
+from headway.model.plan import ByGate, Step
 from headway.model.signal import Layer, Signal
 from headway.model.verdict import Verdict
 
@@ -58,8 +58,8 @@ class Rollout(Struct, frozen=True):
     control plane that was taken over. ``release`` is the release that the build is of, and
     ``hotfix`` whether it passes where only hotfixes do. ``signed_off`` are the people who have
     signed the step off, ``findings`` those of its smoke test. ``barred`` is why no step begins at
-    present: the schedule's sentence, or that of the lanes. ``why`` is the sentence of the last
-    decision.
+    present: the schedule's sentence, or that of the lanes. ``at_most`` is what the guard may do in
+    steps of each gate. ``why`` is the sentence of the last decision.
     """
 
     id: str
@@ -90,6 +90,7 @@ class Rollout(Struct, frozen=True):
     objections: tuple[str, ...] = ()
     waived: tuple[str, ...] = ()
     overtaken: int = 0
+    at_most: ByGate = ByGate()
     release: str = ""
     hotfix: bool = False
     signed_off: tuple[str, ...] = ()
@@ -265,6 +266,7 @@ class Alert(Struct, frozen=True, tag="alert"):
     """Tell people of a failing metric on which nothing follows by itself."""
 
     sentence: str
+    metric: str = ""
 
 
 Effect = WriteSignal | RunSmoke | PlaceHold | Alert

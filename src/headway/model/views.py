@@ -6,10 +6,12 @@ from msgspec import Meta, Raw, Struct
 
 from headway.model.hold import Scope
 from headway.model.names import BuildId, Name, Text
-from headway.model.plan import AppConfig
+from headway.model.plan import Action, AppConfig, Guarding, Metric
 from headway.model.report import Report
 from headway.model.rollout import NodeState, Rollout
 from headway.model.signal import NodeHold
+from headway.model.train import Train
+from headway.model.verdict import Verdict
 
 
 class Problem(Struct, frozen=True):
@@ -104,8 +106,43 @@ class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     seen: Annotated[str, Meta(pattern=r"\A\d{1,4}-[a-z]{1,16}\Z")] | None = None
 
 
+class TrainView(Struct, frozen=True):
+    """An app's train, with what people see of it.
+
+    ``topic`` is the train in one line, ``leader`` who leads, ``missing`` whose word is missing,
+    and ``notes`` a sentence each on what it waits for.
+    """
+
+    train: Train
+    topic: str
+    leader: str = ""
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class TrainRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Commands for a train, as they are typed in chat: ``.join with bob; .in``."""
+
+    text: Text
+
+
+class TrainAnswer(Struct, frozen=True):
+    """What was said in return, a line each, and the train as it is now."""
+
+    lines: tuple[str, ...]
+    view: TrainView
+
+
+class LinkCode(Struct, frozen=True):
+    """A code that ``.link`` in a private message exchanges for the caller's name, once."""
+
+    code: str
+    user: str
+    until: float
+
+
 class HoldRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Hold an app, ``app/tier`` or node; ``until`` in seconds since the epoch."""
+    """Hold an app, ``app/tier``, node or app's train; ``until`` in seconds since the epoch."""
 
     scope: Scope
     on: str
@@ -188,3 +225,59 @@ class Health(Struct, frozen=True):
 
     status: str
     version: str
+
+
+class ReplayedVerdict(Struct, frozen=True):
+    """A verdict as it was given ``after`` seconds, and as it comes out again."""
+
+    metric: str
+    after: float
+    said: Verdict
+    again: Verdict
+    same: bool
+
+
+class ReplayView(Struct, frozen=True):
+    """A rollout's verdicts, replayed; ``same`` if every one is the same to the last bit."""
+
+    rollout: str
+    looks: int
+    same: bool
+    verdicts: tuple[ReplayedVerdict, ...]
+
+
+class TuneRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Play past rollouts to other settings; without any, to some near the present ones."""
+
+    metrics: tuple[Metric, ...] | None = None
+    guard: Guarding | None = None
+    rollouts: Annotated[int, Meta(ge=1, le=30)] = 10
+
+
+class Tried(Struct, frozen=True):
+    """What settings would have done to one rollout, ``after`` so many seconds.
+
+    ``action`` is what would have followed first, None where nothing would; ``passed_after`` is when
+    every required metric would first have passed.
+    """
+
+    rollout: str
+    action: Action | None
+    after: float | None
+    passed_after: float | None
+    sentence: str
+
+
+class Tuning(Struct, frozen=True):
+    """Settings, and what they would have done to each rollout."""
+
+    settings: str
+    tried: tuple[Tried, ...]
+
+
+class TuneView(Struct, frozen=True):
+    """Past rollouts, newest first, with what became of them, and what would have."""
+
+    rollouts: tuple[str, ...]
+    became: tuple[str, ...]
+    tunings: tuple[Tuning, ...]

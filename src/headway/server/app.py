@@ -17,9 +17,11 @@ from litestar.types import ControllerRouterHandler
 import headway
 from headway.model.access import Identity
 from headway.server.api import (
+    announcements,
     apps,
     builds,
     events,
+    guard,
     health,
     holds,
     hooks,
@@ -32,6 +34,7 @@ from headway.server.api import (
     schedule,
     store,
     tokens,
+    train,
     upkeep,
 )
 from headway.server.auth.rules import Rule, admit, check_rules
@@ -58,6 +61,9 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     rollouts.list_rollouts,
     rollouts.get_rollout,
     rollouts.act,
+    guard.replay_rollout,
+    guard.tune_guard,
+    guard.explain_metric,
     releases.show_queue,
     releases.list_releases,
     releases.cut_release,
@@ -80,9 +86,14 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     nodes.unpin_node,
     nodes.verify_node,
     nodes.forget_node,
+    train.show_train,
+    train.ask_train,
+    train.offer_link,
     holds.list_holds,
     holds.place_hold,
     holds.lift_hold,
+    announcements.list_deliveries,
+    announcements.retry_delivery,
     journal.read_journal,
     events.follow,
     tokens.create_token,

@@ -6,7 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from headway.announce.webhook import Webhook
+from headway.chat.settings import ChatSettings
 from headway.model.names import Name
+from headway.model.source import Address
 from headway.model.views import CollectRequest, RepackRequest
 
 Hour = Annotated[int, Meta(ge=0, le=23)]
@@ -26,6 +29,21 @@ class UpkeepSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How many of the newest builds stay in any case."""
     days: Annotated[float, Meta(ge=1)] = CollectRequest().days
     """Builds of so many days stay in any case."""
+
+
+class CredentialSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What proves to a source of metrics who asks; apps name it, and never see it."""
+
+    name: Name
+    """What apps call it."""
+    url: Address
+    """The address below which alone it is sent."""
+    bearer: Path | None = None
+    """The file with a bearer token."""
+    user: str | None = None
+    """The user's name, for basic authentication."""
+    password: Path | None = None
+    """The file with the user's password."""
 
 
 class ForgeKind(StrEnum):
@@ -82,6 +100,18 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ``data/signals.db``. Of two control planes on one store only one acts."""
     direct: bool = False
     """Whether agents that watch such a store themselves are heard there too."""
+    public_url: str | None = None
+    """Where people reach the cockpit, for links in what is announced; without it, ``listen``."""
+    webhooks: tuple[Webhook, ...] = ()
+    """Where alerts, pauses and reverts are announced."""
+    credentials: tuple[CredentialSettings, ...] = ()
+    """What proves to sources of metrics who asks."""
+    statsd: str | None = None
+    """An address and UDP port on which counters are heard by StatsD; anybody who reaches it can
+    write, so it should be a private one."""
+    history_days: Annotated[float, Meta(ge=0, le=400)] = 15.0
+    """For how many days the built-in counters are kept, in slots of five minutes: what daily and
+    weekly peaks are known by."""
     tls_certificate: Path | None = None
     """The certificate, with its chain, if everything is to be served over TLS."""
     tls_key: Path | None = None
@@ -91,3 +121,5 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     smoke_programs: tuple[str, ...] = ()
     """The programs that smoke tests may run on this host, by their absolute paths. They run as the
     server's user, so name what an app's admin may do there, and no interpreter."""
+    chat: tuple[ChatSettings, ...] = ()
+    """Where trains are talked about: a channel of a network for each."""

@@ -4,8 +4,11 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from headway.core.journal import changes
-from headway.model.rollout import Decision, PlaceHold, Rollout
-from headway.server.database import holds, journal, outbox, rollouts
+from headway.core.rollout import HEADWAY
+from headway.model.announcement import Occasion
+from headway.model.rollout import Decision, Phase, PlaceHold, Rollout
+from headway.model.verdict import Outcome
+from headway.server.database import announcements, holds, journal, outbox, rollouts
 
 
 class Step(Struct, frozen=True):
@@ -15,6 +18,10 @@ class Step(Struct, frozen=True):
     decision: Decision
     actor: str
     kind: str
+
+
+_ANNOUNCED = {Phase.PAUSED: Occasion.PAUSE, Phase.REVERTING: Occasion.REVERT}
+"""What no person has asked for."""
 
 
 def record(connection: Connection, step: Step, now: float) -> None:
@@ -34,5 +41,22 @@ def record(connection: Connection, step: Step, now: float) -> None:
     for effect in effects:
         if isinstance(effect, PlaceHold):
             holds.add(connection, effect.hold)
+    occasion = _ANNOUNCED.get(state.phase)
+    turned = step.before is not None and step.before.phase is not state.phase
+    if turned and occasion is not None and step.actor == HEADWAY:
+        announcements.add(
+            connection,
+            at=now,
+            occasion=occasion,
+            app=state.app,
+            sentence=step.decision.why,
+            rollout=state.id,
+            metric=_blamed(state),
+        )
     rest = [effect for effect in effects if not isinstance(effect, PlaceHold)]
     outbox.add(connection, state.app, state.id, rest)
+
+
+def _blamed(state: Rollout) -> str:
+    """The first failing metric, if it was one."""
+    return next((v.metric for v in state.verdicts if v.outcome is Outcome.FAIL), "")

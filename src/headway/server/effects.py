@@ -7,8 +7,9 @@ import structlog
 from sqlalchemy import Connection
 
 from headway.errors import StoreError
+from headway.model.announcement import Occasion
 from headway.model.rollout import Alert, RunSmoke, SmokeTested, WriteSignal
-from headway.server.database import apps, journal, outbox, rollouts
+from headway.server.database import announcements, apps, journal, outbox, rollouts
 from headway.server.database.connection import Database
 from headway.server.database.outbox import Pending
 from headway.server.news import News
@@ -70,16 +71,25 @@ class Effects:
             case WriteSignal(signal=signal):
                 await self._publisher.put_signal(signal)
                 await self._database.write(lambda c: outbox.done(c, pending.id, self._clock()))
-            case Alert(sentence=sentence):
-                await self._database.write(lambda c: self._alert(c, pending, sentence))
+            case Alert() as alert:
+                await self._database.write(lambda c: self._alert(c, pending, alert))
                 self._news.journal_grew()
             case RunSmoke() as smoke if pending.id not in self._smoking:
                 task = asyncio.create_task(self._smoke(pending, smoke))
                 self._smoking[pending.id] = task
                 task.add_done_callback(lambda _: self._smoking.pop(pending.id, None))
 
-    def _alert(self, connection: Connection, pending: Pending, sentence: str) -> None:
+    def _alert(self, connection: Connection, pending: Pending, alert: Alert) -> None:
         now = self._clock()
+        announcements.add(
+            connection,
+            at=now,
+            occasion=Occasion.ALERT,
+            app=pending.app,
+            sentence=alert.sentence,
+            rollout=pending.rollout,
+            metric=alert.metric,
+        )
         journal.append(
             connection,
             at=now,
@@ -87,7 +97,7 @@ class Effects:
             rollout=pending.rollout,
             actor="headway",
             kind="alert",
-            why=sentence,
+            why=alert.sentence,
         )
         outbox.done(connection, pending.id, now)
 

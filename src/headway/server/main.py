@@ -21,6 +21,7 @@ from headway.model.access import Role
 from headway.server import leadership, premises
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.channels import channels
 from headway.server.clock import SteadyClock
 from headway.server.cockpit.routes import cockpit
 from headway.server.config import ServerConfig
@@ -31,6 +32,7 @@ from headway.server.leadership import Leading
 from headway.server.plane import ControlPlane
 from headway.server.rounds import rounds
 from headway.server.standby import standing_by
+from headway.server.supplies import supplies
 from headway.signals import process
 from headway.signals.hub_server import BACKLOG, NodeConnection
 from headway.signals.port import SignalStore
@@ -108,7 +110,8 @@ async def _act(
         release_key=keys.release,
         build_trust=keys.build_trust,
         signal_trust=keys.signal_trust,
-        judge=Guard(),
+        guard=Guard(),
+        supplies=supplies(config),
         clock=SteadyClock(),
         direct=config.direct,
         may_write=leading.check if leading is not None else lambda: None,
@@ -120,7 +123,7 @@ async def _act(
         await plane.start()
         # What is here now stays; without this, each full collection looks at all of it again.
         gc.freeze()
-        async with rounds(plane, config.upkeep):
+        async with rounds(plane, config.upkeep), channels(plane, config.chat):
             await _until_deposed(Listening(plane, config), listener, leading)
     finally:
         await plane.close()

@@ -6,23 +6,30 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from headway.builds.storage import warehouse
+from headway.guard.watch import Guard
 from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Report
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
 from headway.server.bot import Bot
+from headway.server.chatting import Chat
 from headway.server.config import ForgeSettings
+from headway.server.crier import Crier
 from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.desk import ReportDesk
 from headway.server.door import NodeDoor
-from headway.server.engine import Engine, Judge
+from headway.server.engine import Engine
 from headway.server.fleet import Fleet
+from headway.server.guardhouse import Guardhouse
 from headway.server.news import News
+from headway.server.patrols import Patrols
 from headway.server.publisher import Publisher
 from headway.server.releases import Releases
 from headway.server.roster import Roster
+from headway.server.supplies import Supplies
 from headway.server.swarms import Swarms
+from headway.server.trains import Trains
 from headway.server.workshop import Workshop
 from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
@@ -51,7 +58,8 @@ class ControlPlane:
         release_key: Signer,
         build_trust: Trust,
         signal_trust: Trust | None = None,
-        judge: Judge | None = None,
+        guard: Guard | None = None,
+        supplies: Supplies | None = None,
         clock: Callable[[], float] = time.time,
         direct: bool = False,
         may_write: Callable[[], None] = lambda: None,
@@ -84,13 +92,29 @@ class ControlPlane:
             self.fleet,
             self.news,
             clock,
-            judge,
+            guard,
             self.smoke_programs,
             self.releases.held_back,
         )
         self.bot = Bot(database, self.engine, self.releases, clock)
+        self.trains = Trains(database, self.engine, self.news, clock)
+        self.chat = Chat(database, self.callers, self.trains, clock)
         self._swarms = Swarms(self.fleet, release_key, clock)
         self.desk = ReportDesk(database, self.fleet, self._heard, self.news, clock)
+        self.guard = guard
+        supplies = supplies or Supplies()
+        self.crier = Crier(database, supplies.announcers, supplies.public_url, clock)
+        self.guardhouse: Guardhouse | None = None
+        if guard is not None:
+            self.guardhouse = Guardhouse(
+                database,
+                guard,
+                Patrols(database, guard, self.news, clock),
+                clock,
+                supplies.secrets,
+                supplies.history,
+                supplies.statsd,
+            )
         self.attendance = Attendance(signals, self.roster, self.desk, self.fleet, clock)
         self._direct = direct
         self.door = NodeDoor(self.callers, self.roster, self.desk, self._swarms)
@@ -106,9 +130,14 @@ class ControlPlane:
         self.callers.admit(*await self.database.read(tokens.every))
         await self.roster.load()
         await self.desk.load()
+        if self.guardhouse is not None:
+            await self.guardhouse.load()
+            await self.guardhouse.start()
         await self.engine.start()
+        self.crier.start()
         self.releases.start()
         self.bot.start()
+        self.trains.start()
         if self._direct:
             self.attendance.start()
         self.nodes.start()
@@ -132,9 +161,13 @@ class ControlPlane:
         await self.end_streams()
         await self.attendance.close()
         await self.desk.close()
+        await self.trains.close()
         await self.bot.close()
         await self.releases.close()
         await self.engine.close()
+        if self.guardhouse is not None:
+            await self.guardhouse.close()
+        await self.crier.close()
         await self.signals.close()
         await self.database.close()
         self.storage.close()

@@ -4,6 +4,7 @@ Everything here blocks, and is called in a thread, one call at a time for each r
 """
 
 import base64
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -280,6 +281,8 @@ def _change(commit: Commit, known: Pull | None, ours: Releasing) -> Change:
 
 def _secret(path: Path) -> str:
     try:
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise InvalidInput(f"others can read the secret in {path}: run `chmod 600 {path}`")
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"the secret {path} cannot be read: {error}") from None

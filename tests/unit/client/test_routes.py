@@ -32,6 +32,8 @@ from headway.model.views import (
     PinRequest,
     RepackRequest,
     TokenRequest,
+    TrainRequest,
+    TuneRequest,
 )
 from tests.docs.generate import routes
 
@@ -52,6 +54,12 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "rollouts": ("web",),
     "rollout": ("r1",),
     "act": ("r1", "pause", ActionRequest()),
+    "train": ("web",),
+    "ask_train": ("web", TrainRequest(".join")),
+    "replay": ("r1",),
+    "tune": ("web", TuneRequest()),
+    "explain_metric": ("web", "errors"),
+    "retry_delivery": (7,),
     "queue": ("web",),
     "releases": ("web",),
     "cut_release": ("web", CutRequest()),

@@ -146,7 +146,7 @@ async def test_every_page_says_what_it_may_load(visitor: Visitor, herd: Herd) ->
     app: Litestar = visitor.app
     pages = [fill(path) for path, methods, _ in our_routes(app) if "GET" in methods]
     pages = [path for path in pages if not path.endswith("/live")]
-    assert len(pages) == 4
+    assert len(pages) == 5
     for path in [*pages, "/apps/nowhere", "/assets/0/none"]:
         assert protected(await visitor.get(path)), path
     await visitor.sign_in(Role.DEPLOYER)

@@ -10,7 +10,16 @@ from headway.core.signalling import signal_of
 from headway.errors import NotFound, Refused
 from headway.model.build import Failure
 from headway.model.hold import Hold, Scope
-from headway.model.plan import Action, AppConfig, Checks, Gate, Importance, Step
+from headway.model.plan import (
+    Action,
+    AppConfig,
+    ByGate,
+    Checks,
+    Gate,
+    Guarding,
+    Importance,
+    Step,
+)
 from headway.model.rollout import (
     Abort,
     Advance,
@@ -345,9 +354,8 @@ def test_without_a_base_there_is_nothing_to_revert_to() -> None:
 
 
 def test_no_data_waits_then_pauses_and_never_passes() -> None:
-    story = Story(
-        Step("canary", soak=10, patience=20), Step("production"), metrics=AppConfig("web").metrics
-    )
+    steps = Step("canary", soak=10, patience=20), Step("production")
+    story = Story(*steps, metrics=AppConfig("web").metrics[:1])
     story.until(Phase.SOAKING)
     assert story.look(15, silent()) is Phase.SOAKING
     assert story.why == "waiting for data on errors"
@@ -358,13 +366,62 @@ def test_no_data_waits_then_pauses_and_never_passes() -> None:
     assert story.state.step == 1
 
 
+def test_a_pause_for_want_of_data_says_what_it_would_take() -> None:
+    steps = Step("canary", soak=10, patience=20), Step("production")
+    story = Story(*steps, metrics=AppConfig("web").metrics[:1])
+    story.until(Phase.SOAKING)
+    thin = Verdict("errors", Outcome.NO_DATA, "342 requests so far would show 6 %")
+    assert story.look(31, thin) is Phase.PAUSED
+    assert "342 requests so far would show 6 %" in story.why
+
+
+def test_a_soak_is_cut_short_only_where_that_is_configured_and_everything_passes() -> None:
+    passed = Verdict("errors", Outcome.PASS, "errors are in line")
+    for earliest, verdict, begun in (
+        (20.0, passed, True),
+        (None, passed, False),
+        (20.0, silent(), False),
+        (40.0, passed, False),
+    ):
+        steps = Step("canary", soak=100, earliest=earliest), Step("production")
+        story = Story(*steps, metrics=AppConfig("web").metrics[:1])
+        story.until(Phase.SOAKING)
+        assert story.look(10, verdict) is Phase.SOAKING
+        story.look(15, verdict)
+        assert (story.state.step == 1) is begun
+        if not begun:
+            story.look(80, passed)
+            assert story.state.step == 1
+
+
+def test_a_step_may_count_only_some_metrics() -> None:
+    metrics = AppConfig("web").metrics[:2]
+    steps = Step("canary", soak=0, metrics=("latency",)), Step("production", soak=0)
+    story = Story(*steps, metrics=metrics)
+    story.until(Phase.SOAKING)
+    passed = Verdict("latency", Outcome.PASS, "in line")
+    story.look(1, fail(), passed)
+    assert story.state.step == 1, "errors do not count in the canary"
+    assert story.look(1, fail(), passed) is Phase.REVERTING
+
+
+@pytest.mark.parametrize(
+    ("gate", "phase"), [(Gate.MANUAL, Phase.PAUSED), (Gate.AUTO, Phase.REVERTING)]
+)
+def test_what_follows_depends_on_the_gate(gate: Gate, phase: Phase) -> None:
+    guard = Guarding(at_most_in=ByGate(manual=Action.PAUSE))
+    story = Story(Step("canary", soak=10, gate=gate), guard=guard)
+    story.until(Phase.SOAKING)
+    assert story.look(1, fail()) is phase
+
+
 def test_a_step_that_only_watches_does_not_need_data() -> None:
-    story = Story(Step("canary", soak=0, checks=Checks.WATCH), metrics=AppConfig("web").metrics)
+    story = Story(Step("canary", soak=0, checks=Checks.WATCH), metrics=AppConfig("web").metrics[:1])
     story.until(Phase.SUCCEEDED)
 
 
 def test_no_step_waits_for_a_metric_that_is_only_watched() -> None:
-    (errors,) = AppConfig("web").metrics
+    errors, *_ = AppConfig("web").metrics
     watched = structs.replace(errors, importance=Importance.WATCH)
     story = Story(Step("canary", soak=10), Step("production"), metrics=(watched,))
     story.until(Phase.SOAKING)

@@ -3,12 +3,14 @@
 import msgspec
 import pytest
 
+from headway.guard.counters import RESTARTS
+from headway.guard.course import FIRST_LOOKS
 from headway.guard.evidence import Evidence, replay
-from headway.guard.watch import FIRST_LOOKS, WATCHED
+from headway.guard.watch import WATCHED
 from headway.model.plan import Action, Direction, Guarding, Importance, Kind, Metric
 from headway.model.rollout import Phase
 from headway.model.verdict import Outcome
-from tests.unit.guard.test_counters import NEW
+from tests.unit.guard.test_counters import NEW, report
 from tests.unit.guard.traffic import BEGIN, ERRORS, Traffic, app, judged, rollout
 
 
@@ -341,3 +343,62 @@ def test_new_settings_begin_anew() -> None:
     traffic.verdicts(app(other))
     (evidence,) = traffic.guard.evidence("r")
     assert evidence.metric == other
+
+
+def test_an_app_that_watches_nothing_has_no_verdicts_and_no_record() -> None:
+    traffic = Traffic(27)
+    traffic.before(300, errors=0.01)
+    nothing = msgspec.structs.replace(app(), metrics=())
+    for _ in range(5):
+        traffic.run(5, {}, {})
+        assert (
+            traffic.guard.judge(nothing, msgspec.structs.replace(rollout(), id="n"), traffic.now)
+            == ()
+        )
+        assert traffic.guard.patrol(nothing, traffic.now) == ()
+    assert traffic.guard.record("n") is None
+
+
+def test_an_optional_metric_is_left_out_until_its_counter_was_heard() -> None:
+    took = Metric("took", "took", per="requests", kind=Kind.CONTINUOUS, optional=True)
+    traffic = Traffic(29)
+    traffic.before(60, errors=0.01)
+    assert traffic.guard.watched(app(ERRORS, took)).metrics == (ERRORS,)
+    traffic.run(10, {"took": 1.0}, {"took": 1.0})
+    assert traffic.guard.watched(app(ERRORS, took)).metrics == (ERRORS, took)
+
+
+def test_a_level_is_judged_by_its_mean_over_time() -> None:
+    """A queue that is three times as long on the canary, told as what it stands at."""
+    queue = Metric("queue", "queue", kind=Kind.CONTINUOUS)
+    config = msgspec.structs.replace(app(queue), levels=("queue",))
+    traffic = Traffic(30)
+    traffic.guard.configure(config)
+    traffic.now = BEGIN - 600
+
+    def run(seconds: int, worse: float) -> None:
+        for _ in range(seconds):
+            traffic.now += 1.0
+            for tier, factor in (("canary", worse), ("production", 1.0)):
+                level = 50 * factor * traffic.random.lognormal(0, 0.2)
+                said = report(traffic.builds[tier], node=tier, queue=level)
+                traffic.guard.ingest(said, tier, traffic.now)
+
+    run(600, 1.0)
+    traffic.builds["canary"] = NEW
+    for _ in range(30):
+        run(5, 3.0)
+        verdict = traffic.verdicts(config)["queue"]
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.value == pytest.approx(150, rel=0.2)
+
+
+def test_restarts_of_nodes_count_without_any_configuration() -> None:
+    traffic = Traffic(31)
+    traffic.before(60)
+    for _ in range(10):
+        traffic.run(10, {}, {})
+        traffic.totals["canary"] = {}
+    arms = traffic.guard.counters.arms("web", NEW)
+    buckets = traffic.guard.counters.buckets(arms, 0.0)
+    assert sum(bucket.sums.get(RESTARTS, 0.0) for bucket in buckets) == 9

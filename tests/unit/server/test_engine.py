@@ -191,6 +191,9 @@ class Alarmed:
 
     def forget(self, app: str, node: str) -> None: ...
 
+    def watched(self, app: AppConfig) -> AppConfig:
+        return app
+
     def judge(self, app: AppConfig, rollout: Rollout, now: float) -> tuple[Verdict, ...]:
         return (Verdict("errors", Outcome.FAIL, "errors are up", Action.ALERT),)
 

@@ -190,6 +190,7 @@ async def test_a_hold_on_the_app_binds_both_lanes_and_one_on_a_lane_that_lane(
 async def test_a_message_counts_once_and_only_if_it_is_signed(web: Web, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s3cret\n")
+    secret.chmod(0o644)
     web.plane.workshop._settings["hub"] = ForgeSettings(
         ForgeKind.GITHUB, webhook_secret_file=secret
     )
@@ -201,6 +202,8 @@ async def test_a_message_counts_once_and_only_if_it_is_signed(web: Web, tmp_path
         answer = await web(None, "POST", f"/v1/hooks/{to}", content=body, headers=headers)
         return int(answer.status_code)
 
+    assert await send(signed, "1") == 400, "a secret that others can read is none"
+    secret.chmod(0o600)
     assert await send("sha256=" + "0" * 64, "1") == 401
     assert await send("", "1") == 401
     assert await send(signed, "1", "lab") == 404

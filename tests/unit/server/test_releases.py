@@ -7,12 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from headway.core.journal import fold
-from headway.errors import NotFound, Refused
+from headway.errors import NotFound, Refused, Unreachable
 from headway.model.build import Build
 from headway.model.plan import Action, AppConfig, Metric
 from headway.model.release import PickKind, Release
 from headway.model.release_views import CutRequest, HotfixRequest, RevertRequest
 from headway.model.releasing import ConfigLane, HotfixPolicy, Need, Releasing
+from headway.model.report import Enrolment
 from headway.model.rollout import Phase, Rollout
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import ActionRequest, DeployRequest
@@ -22,7 +23,9 @@ from headway.server.database.outbox import Queue
 from headway.server.plane import ControlPlane
 from headway.server.releases import note_build
 from headway.server.workshop import Workshop
+from headway.signals.memory import MemorySignals
 from tests.repository import Origin, git
+from tests.unit.server.conftest import Clock, make_plane
 from tests.unit.server.herd import NEW, NEWER, OLD, PLAN, Herd
 
 pytestmark = pytest.mark.anyio
@@ -164,7 +167,7 @@ async def test_a_release_may_end_before_what_is_not_fit(stage: Stage) -> None:
     await stage.configure(releases={"require": (Need.REVIEW,)})
     good = stage.origin.commit("Good", {"a": "1"}, "Reviewed-by: Bob <bob@example.org>")
     stage.origin.commit("Own", {"b": "1"}, "Reviewed-by: Ann <ann@example.org>")
-    with pytest.raises(Refused, match=r'"Own": no review of it is known. Cut it before that'):
+    with pytest.raises(Refused, match=r'"Own": no review of it is known; cut it before that'):
         await stage.cut()
     assert (await stage.cut(until=good)).head == good
     overruled = await stage.cut(override="the site is down")
@@ -419,3 +422,54 @@ async def fail(stage: Stage, metric: str) -> None:
         rollouts.put(connection, replace(state, verdicts=(verdict,)))
 
     await stage.plane.database.write(write)
+
+
+async def test_the_lanes_wait_for_each_other_in_the_engine(stage: Stage) -> None:
+    """While code soaks in a tier, no step of the config lane begins there, and then it may."""
+    await two_lanes(stage)
+    soaking = (replace(PLAN[0], soak=1000.0), *PLAN[1:])
+    config = await stage.plane.engine.situation("web")
+    slow = replace(config.config, plans={"default": soaking})
+    await stage.plane.database.write(lambda c: apps.put(c, slow, 1.0))
+    for node, tier in TIERS.items():
+        await stage.plane.roster.enrol(Enrolment(node, "z0", {"web": tier, "web-flags": tier}))
+    made = await stage.build(NEW, "ab" * 20)
+    await stage.plane.engine.deploy("web", made, DeployRequest(NEW[:8]), "ann")
+    await stage.herd.settle()
+    code = await stage.latest()
+    assert code.phase is Phase.SOAKING
+    flags = await stage.build(NEWER, "cd" * 20, "web-flags")
+    sentence = f"{code.id} of the other lane is soaking in staging: one at a time there"
+    with pytest.raises(Refused, match=sentence):
+        await stage.plane.engine.deploy("web-flags", flags, DeployRequest(NEWER[:8]), "bob")
+    urgent = DeployRequest(NEWER[:8], reason="the flag must go", hotfix=True)
+    await stage.plane.engine.deploy("web-flags", flags, urgent, "bob")
+    await stage.plane.engine.act(code.id, "revert", ActionRequest("it burns"), "ann")
+    await stage.herd.settle()
+    (rollout,) = await stage.plane.database.read(lambda c: rollouts.newest(c, "web-flags", 1))
+    await stage.plane.engine.act(rollout.id, "abort", ActionRequest("x"), "bob")
+    with pytest.raises(Refused, match="web-flags is held by ann: reverted"):
+        await stage.plane.engine.deploy("web-flags", flags, DeployRequest(NEWER[:8]), "bob")
+
+
+async def test_a_control_plane_that_died_before_the_push_pushes_after_it(
+    stage: Stage, tmp_path: Path, clock: Clock
+) -> None:
+    stage.origin.commit("One", {"app.py": "two\n"})
+    genuine = stage.plane.workshop.push
+
+    def dies(*_: object) -> None:
+        raise Unreachable("killed here")
+
+    stage.plane.workshop.push = dies  # type: ignore[method-assign]
+    state = await stage.cut()
+    assert "refs/heads/release/web-1" not in stage.origin.refs()
+    stage.plane.workshop.push = genuine  # type: ignore[method-assign]
+    later = make_plane(tmp_path, MemorySignals(), clock)
+    try:
+        await later.releases._rounds()
+        assert (await later.releases.known(state.id)).pushed == state.head
+        assert stage.origin.at("web-1.0") == state.head
+    finally:
+        await later.database.close()
+        later.storage.close()

@@ -36,6 +36,11 @@ MAY = {
     ("GET", "/v1/apps/{app:str}/rollouts"): PEOPLE,
     ("GET", "/v1/rollouts/{rollout:str}"): PEOPLE,
     ("POST", "/v1/rollouts/{rollout:str}/{action:str}"): {D, A},
+    ("GET", "/v1/rollouts/{rollout:str}/replay"): PEOPLE,
+    ("POST", "/v1/apps/{app:str}/guard/tune"): {D, A},
+    ("GET", "/v1/apps/{app:str}/guard/metrics/{metric:str}"): PEOPLE,
+    ("GET", "/v1/announcements"): PEOPLE,
+    ("POST", "/v1/announcements/{delivery:int}/retry"): {D, A},
     ("GET", "/v1/apps/{app:str}/queue"): PEOPLE,
     ("GET", "/v1/apps/{app:str}/releases"): PEOPLE,
     ("POST", "/v1/apps/{app:str}/releases"): {D, A},
@@ -58,6 +63,9 @@ MAY = {
     ("DELETE", "/v1/nodes/{node:str}/pins/{app:str}"): {D, A},
     ("POST", "/v1/nodes/{node:str}/verify/{app:str}"): {D, A},
     ("DELETE", "/v1/nodes/{node:str}"): {A},
+    ("GET", "/v1/apps/{app:str}/train"): PEOPLE,
+    ("POST", "/v1/apps/{app:str}/train"): PEOPLE,
+    ("POST", "/v1/chat/links"): PEOPLE,
     ("GET", "/v1/holds"): PEOPLE,
     ("POST", "/v1/holds"): {D, A},
     ("DELETE", "/v1/holds/{hold:str}"): {D, A},
@@ -96,11 +104,13 @@ async def test_each_role_may_exactly_what_the_table_says(web: Web, method: str, 
         "node",
         "hold",
         "name",
+        "metric",
         "release",
         "forge",
         "freeze",
     ):
         address = address.replace(f"{{{name}:str}}", "nothing")
+    address = address.replace("{delivery:int}", "7")
     address = address.replace("{path:path}", "nothing/here").replace("{path:str}", "nothing")
     for role in (None, V, D, A, N):
         allowed = role in MAY[method, path]

@@ -4,7 +4,7 @@ from litestar import get, put
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
-from headway.core import schedule
+from headway.core import metrics, schedule
 from headway.core.plan import check
 from headway.errors import InvalidInput
 from headway.model.plan import AppConfig
@@ -28,6 +28,7 @@ async def put_app(
         raise InvalidInput(f"the configuration is of {data.name}, the address is of {app[:80]}")
     for name, plan in data.plans.items():
         check(name, plan)
+    metrics.check(data)
     if data.schedule is not None:
         schedule.check(data.schedule)
     for one in data.smoke:

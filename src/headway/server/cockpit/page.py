@@ -290,7 +290,7 @@ def _terms(step: Step) -> str:
     return begins[step.gate] + (f", soaks {duration(step.soak)}" if step.soak else "")
 
 
-_VERDICT_STATES = {
+VERDICT_STATES = {
     Outcome.PASS: "done",
     Outcome.FAIL: "failed",
     Outcome.NO_DATA: "unknown",
@@ -303,11 +303,11 @@ def _finding(finding: SmokeFinding) -> VerdictLine:
     outcome = Outcome.PASS if finding.passed else Outcome.FAIL
     last = "" if finding.passed else (finding.output.strip().splitlines() or [""])[-1]
     sentence = f"{finding.sentence}: {last}" if last else finding.sentence
-    return VerdictLine("smoke test", outcome.value, _VERDICT_STATES[outcome], sentence)
+    return VerdictLine("smoke test", outcome.value, VERDICT_STATES[outcome], sentence)
 
 
 def _verdict(verdict: Verdict) -> VerdictLine:
-    state = _VERDICT_STATES[verdict.outcome]
+    state = VERDICT_STATES[verdict.outcome]
     return VerdictLine(verdict.metric, verdict.outcome.value, state, verdict.sentence)
 
 

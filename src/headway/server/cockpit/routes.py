@@ -25,7 +25,8 @@ from headway.server.plane import ControlPlane
 NEEDS_REASON = ("revert", "abort")
 TheSite = NamedDependency[Site]
 
-_OURS = re.compile(r"/(?:apps/[a-z0-9][a-z0-9._-]{0,62})?")
+_NAME = "[a-z0-9][a-z0-9._-]{0,62}"
+_OURS = re.compile(f"/(?:apps/{_NAME}(?:/guard/{_NAME})?)?")
 _STANDING = re.compile(r"[0-9]{1,4}-[a-z]{1,16}")
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -43,7 +44,17 @@ def cockpit(plane: ControlPlane) -> Router:
 
     return Router(
         "/",
-        route_handlers=[home, show_app, follow_app, act, sign_in_form, sign_in, sign_out, asset],
+        route_handlers=[
+            home,
+            show_app,
+            follow_app,
+            show_guard,
+            act,
+            sign_in_form,
+            sign_in,
+            sign_out,
+            asset,
+        ],
         guards=[check_form],
         opt={IDENTIFY: identify},
         dependencies={"site": Provide(lambda: site, sync_to_thread=False, use_cache=True)},
@@ -70,6 +81,14 @@ async def show_app(
     return await site.app(request, caller, app)
 
 
+@get("/apps/{app:str}/guard/{rollout:str}", opt={"role": Rule.VIEWER})
+async def show_guard(
+    site: TheSite, request: AnyRequest, caller: Caller, app: InPath, rollout: InPath
+) -> Response[str]:
+    """What the guard saw of a rollout, metric by metric."""
+    return await site.guard(request, caller, app, rollout)
+
+
 @get("/apps/{app:str}/live", opt={"role": Rule.VIEWER})
 async def follow_app(
     site: TheSite, request: AnyRequest, caller: Caller, app: InPath, plane: Plane
@@ -94,7 +113,7 @@ async def act(
     """Act on the rollout as the page showed it; when it has moved on, show it anew instead."""
     form = await request.form()
     try:
-        await plane.engine.act(rollout, action, _request(action, form), caller.name)
+        await plane.trains.act(rollout, action, _request(action, form), caller.name)
     except HeadwayError as problem:
         return await site.app(request, caller, app, problem)
     return answers.elsewhere(f"/apps/{app}")

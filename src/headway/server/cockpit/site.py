@@ -6,16 +6,18 @@ from typing import Any
 
 from litestar import Request, Response
 
-from headway.errors import HeadwayError
+from headway.errors import HeadwayError, NotFound
 from headway.model.access import Identity
 from headway.server.auth.rules import Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.door import Door
 from headway.server.cockpit.gather import every_app, gather
+from headway.server.cockpit.graphs import GuardPage, make_graphs
 from headway.server.cockpit.live import Broadcast, Regions, frame
 from headway.server.cockpit.page import make_page
 from headway.server.cockpit.render import regions, render
 from headway.server.cockpit.sessions import Sessions
+from headway.server.database import guard as memory
 from headway.server.plane import ControlPlane
 from headway.signals.frames import HEARTBEAT
 
@@ -55,6 +57,17 @@ class Site:
             notice=problem.sentence if problem else "",
         )
         return answers.page(html, problem.status if problem else 200)
+
+    async def guard(
+        self, request: AnyRequest, caller: Identity, app: str, rollout: str
+    ) -> Response[str]:
+        """What the guard saw of a rollout, as graphs. Raises NotFound."""
+        kept = await self._plane.database.read(lambda c: memory.record(c, rollout))
+        if kept is None or kept[0].settings.app != app:
+            raise NotFound(f"the guard has kept nothing of a rollout {rollout[:80]} of {app[:80]}")
+        page = GuardPage(app, rollout, make_graphs(*kept))
+        csrf = self.door.seal(request)
+        return answers.page(render("guard", page=page, caller=caller, csrf=csrf))
 
     async def live(self, request: AnyRequest, caller: Identity, app: str) -> AsyncIterator[bytes]:
         """The parts of an app's page as they change, until either side ends it."""

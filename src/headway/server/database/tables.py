@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    Boolean,
     Column,
     Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -22,6 +24,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from headway.guard.fire import Fire
+from headway.guard.record import Settings
+from headway.model.announcement import Announcement
 from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.plan import AppConfig
@@ -30,6 +35,8 @@ from headway.model.report import Report
 from headway.model.rollout import LIVE, Effect, Rollout
 from headway.model.schedule import Frozen, Takeover
 from headway.model.signal import NodeRecord
+from headway.model.train import Train
+from headway.model.verdict import Verdict
 
 
 class Document(TypeDecorator[Any]):
@@ -199,4 +206,96 @@ tokens = Table(
     Column("role", String(16), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
+)
+
+trains = Table(
+    "trains",
+    metadata,
+    Column("app", ForeignKey("apps.name"), primary_key=True),
+    Column("state", Document(Train), nullable=False),
+)
+
+chat_links = Table(
+    "chat_links",
+    metadata,
+    Column("network", String(63), primary_key=True),
+    Column("account", String(255), primary_key=True),
+    Column("user", String(128), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+chat_cursors = Table(
+    "chat_cursors",
+    metadata,
+    Column("channel", String(255), primary_key=True),
+    Column("seq", Integer, nullable=False),
+)
+
+guard_buckets = Table(
+    "guard_buckets",
+    metadata,
+    Column("app", String(63), primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("build", String(64), primary_key=True),
+    Column("begin", Float, primary_key=True, index=True),
+    Column("sums", Document(dict[str, float]), nullable=False),
+)
+
+guard_slots = Table(
+    "guard_slots",
+    metadata,
+    Column("app", String(63), primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("begin", Float, primary_key=True, index=True),
+    Column("sums", Document(dict[str, float]), nullable=False),
+)
+
+guard_records = Table(
+    "guard_records",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("app", String(63), nullable=False, index=True),
+    Column("began", Float, nullable=False),
+    Column("settings", Document(Settings), nullable=False),
+    Column("latest", Document(tuple[Verdict, ...]), nullable=False),
+    Column("befores", LargeBinary),
+)
+
+guard_chunks = Table(
+    "guard_chunks",
+    metadata,
+    Column("record", ForeignKey("guard_records.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("chunk", LargeBinary, nullable=False),
+)
+
+guard_fires = Table(
+    "guard_fires",
+    metadata,
+    Column("app", String(63), primary_key=True),
+    Column("fire", Document(Fire), nullable=False),
+)
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("spread", Boolean, nullable=False, index=True),
+    Column("announcement", Document(Announcement), nullable=False),
+)
+
+dispatches = Table(
+    "dispatches",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("announcement", ForeignKey("announcements.id", ondelete="CASCADE"), nullable=False),
+    Column("target", String(63), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("dead", Boolean, nullable=False),
+    Column("error", Text, nullable=False),
+    Index("ix_dispatches_done_dead_next_at", "done", "dead", "next_at"),
+    sqlite_autoincrement=True,
 )

@@ -1,0 +1,1 @@
+"""Tells people, where they are."""

@@ -1,0 +1,1 @@
+"""Where the guard's numbers come from."""
