@@ -197,6 +197,14 @@ class ZooKeeperSignals:
     async def _look_below(
         self, path: str, wake: _Wake | None
     ) -> tuple[Entry | None, tuple[str, ...]]:
+        if wake is None:
+            # Who is not to be told of children needs to ask only where there are some.
+            try:
+                data, stat = await self._main.read("get", path)
+            except NoNodeError:
+                return None, ()
+            if not stat.numChildren:
+                return _entry(data, stat), ()
         entry = await self._look(path, wake)
         try:
             names = await self._main.read("get_children", path, watch=wake)
