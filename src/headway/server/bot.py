@@ -25,7 +25,8 @@ from headway.server.database import apps, releases, rollouts, trains
 from headway.server.database.connection import Database
 from headway.server.engine import Engine
 from headway.server.lookup import find_build
-from headway.server.releases import EARLIER, Releases
+from headway.server.release_book import EARLIER
+from headway.server.releases import Releases
 from headway.server.situation import Situation, look
 from headway.server.trips import barred
 

@@ -43,10 +43,12 @@ class Document(TypeDecorator[Any]):
     """A value of the model, stored as JSON text."""
 
     impl = Text
-    cache_ok = False
+    cache_ok = True
 
     def __init__(self, kind: Any) -> None:
         super().__init__()
+        # By the name of the parameter, SQLAlchemy tells the statements of one kind from another's.
+        self.kind = kind
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:
