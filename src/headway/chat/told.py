@@ -25,7 +25,7 @@ def lines_of(entry: JournalEntry) -> tuple[str, ...]:
         return (f"alert: {clean(entry.why)}",)
     if entry.kind in ROLLOUT or (entry.kind == "observed" and FURTHER & set(entry.changes)):
         return (f"{entry.rollout}: {clean(entry.why)}",)
-    if entry.kind in {"overtaken", "hold", "lift", "smoke-tested"}:
+    if entry.kind in {"overtaken", "hold", "lift", "freeze", "thaw", "shift", "smoke-tested"}:
         return (clean(entry.why),)
     return ()
 

@@ -6,7 +6,7 @@ refuses, nothing has happened.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import structlog
@@ -21,7 +21,7 @@ from headway.core.riding import head, leader
 from headway.core.run import run_of, tiers_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView
 from headway.model.build import Build
-from headway.model.release import Change, Release
+from headway.model.release import Change
 from headway.model.rollout import LIVE, PlaceHold, Rollout
 from headway.model.train import (
     Act,
@@ -62,6 +62,10 @@ TELL = "tell"
 log = structlog.get_logger()
 
 
+Brought = dict[str, tuple[tuple[str, ...], bool]]
+"""By author, in small letters: the changes, and whether all of them are dark."""
+
+
 class Asked(Struct, frozen=True):
     """What came of a request: the train as it is now, the sentence, and whether it is news."""
 
@@ -84,6 +88,7 @@ class Trains:
         self._engine = engine
         self._news = news
         self._clock = clock
+        self._brought: dict[str, tuple[str, Brought]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -167,15 +172,14 @@ class Trains:
         known = await self._engine.situation(app)
         now = self._clock()
 
-        def read(connection: Connection) -> tuple[Train, Release | None]:
-            newest = releases.newest(connection, app, 1)
-            return trains.get(connection, app), newest[0] if newest else None
+        def read(connection: Connection) -> tuple[Train, str]:
+            return trains.get(connection, app), releases.newest_id(connection, app)
 
         before, release = await self._database.read(read)
         seen = self._seen(known, before, now)
         decision = core.decide(before, seen, now, known.config.train)
         await self._carry_out(before, decision, "seen", HEADWAY)
-        for carries in self._carried(decision.state, release):
+        for carries in await self._carried(decision.state, release):
             train = decision.state
             decision = core.decide(train, carries, now, known.config.train)
             await self._carry_out(train, decision, "carries", HEADWAY)
@@ -200,19 +204,20 @@ class Trains:
             commander=schedule.shift(known.times, now).person,
         )
 
-    def _carried(self, train: Train, release: Release | None) -> list[Carries]:
+    async def _carried(self, train: Train, release: str) -> list[Carries]:
         """What the riders bring, where a release tells: those of its changes that are theirs."""
-        brought: dict[str, list[Change]] = {}
-        for change in release.changes if release is not None else ():
-            brought.setdefault(change.author.casefold(), []).append(change)
+        if not release or not train.riders:
+            return []
+        known, brought = self._brought.get(train.app, ("", {}))
+        if known != release:
+            found = await self._database.read(lambda c: releases.get(c, release))
+            brought = _by_author(found.changes if found is not None else ())
+            self._brought[train.app] = (release, brought)
         return [
-            Carries(
-                name,
-                tuple(f"#{c.number}" if c.number else c.commit[:12] for c in changes),
-                all(change.dark for change in changes),
-            )
-            for name in train.riders
-            if (changes := brought.get(name.casefold()))
+            Carries(name, *brought[name.casefold()])
+            for name, rider in train.riders.items()
+            if brought.get(name.casefold(), (rider.changes, rider.dark))
+            != (rider.changes, rider.dark)
         ]
 
     async def _carry_out(
@@ -277,6 +282,19 @@ class Trains:
 
     def _lock(self, app: str) -> asyncio.Lock:
         return self._locks.setdefault(app, asyncio.Lock())
+
+
+def _by_author(changes: Iterable[Change]) -> Brought:
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        found.setdefault(change.author.casefold(), []).append(change)
+    return {
+        author: (
+            tuple(f"#{c.number}" if c.number else c.commit[:12] for c in theirs),
+            all(c.dark for c in theirs),
+        )
+        for author, theirs in found.items()
+    }
 
 
 def _write(

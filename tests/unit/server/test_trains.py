@@ -9,11 +9,12 @@ from headway.core.journal import fold, fold_train
 from headway.errors import Denied, HeadwayError, InvalidInput, NotFound, Refused, StaleView
 from headway.model.access import Identity, Role
 from headway.model.plan import AppConfig, TrainSettings
+from headway.model.release import Change, Lane, Release, Tag
 from headway.model.rollout import Phase, Rollout
-from headway.model.schedule import Frozen
+from headway.model.schedule import Frozen, Mode, Schedule
 from headway.model.train import State, Train
 from headway.model.views import ActionRequest, DeployRequest
-from headway.server.database import holds, journal, rollouts, times
+from headway.server.database import holds, journal, releases, rollouts, times
 from headway.server.database.tokens import Token
 from headway.server.plane import ControlPlane
 from headway.signals.memory import MemorySignals
@@ -313,3 +314,79 @@ async def test_the_settings_of_the_app_count(plane: ControlPlane, clock: Clock) 
     assert await crowd.topic() == "alice + bob | carol"
     assert "full" in await crowd.refuses_to("carol", ".join with alice")
     await plane.close()
+
+
+async def test_a_good_counts_for_a_step_that_asks_for_sign_offs(plane: ControlPlane) -> None:
+    staging = msgspec.structs.replace(PLAN[0], sign_off=1)
+    config = AppConfig(name="web", plans={"default": (staging, *PLAN[1:])})
+    await set_up(plane, config)
+    await plane.start()
+    crowd = Crowd(plane, TIERS)
+    await crowd.enrol()
+    await crowd.beat()
+    await crowd.to_staging()
+    assert (await crowd.train()).state is State.TESTING
+    await crowd.says("bob", ".good")
+    known = await plane.engine.situation("web")
+    assert known.latest is not None
+    assert known.latest.signed_off == ("bob",)
+    await crowd.says("alice", ".good")
+    await crowd.settle()
+    assert (await crowd.train()).state is State.READY
+    await plane.close()
+
+
+async def test_the_bot_leaves_the_rollout_to_who_is_aboard(plane: ControlPlane) -> None:
+    schedule = Schedule(zone="UTC", mode=Mode.BOT)
+    config = AppConfig(name="web", plans={"default": PLAN}, schedule=schedule)
+    await set_up(plane, config)
+    await plane.start()
+    crowd = Crowd(plane, TIERS)
+    await crowd.enrol()
+    await crowd.beat()
+    await crowd.to_staging()
+    assert await plane.bot.look("web") == ""
+    await crowd.says("alice", ".good")
+    await crowd.says("bob", ".nevermind")
+    assert await plane.bot.look("web") == ""
+    await crowd.says("alice", ".at prod")
+    await crowd.settle()
+    await crowd.says("alice", ".good; .done")
+    request = DeployRequest(NEWER, hotfix=True, reason="the next slot is far")
+    await plane.engine.deploy("web", build(NEWER), request, "ci")
+    await crowd.settle()
+    assert "opens the next step" in await plane.bot.look("web"), "with nobody aboard it drives"
+    await plane.close()
+
+
+async def test_riders_bring_what_the_newest_release_has_of_them(crowd: Crowd) -> None:
+    commit = "c" * 40
+    changes = (
+        Change("a" * 40, "Alice", "The cart", number=12),
+        Change("b" * 40, "bob", "DARK a flag", dark=True),
+    )
+    release = Release(
+        id="web-r1",
+        app="web",
+        number=1,
+        lane=Lane.CODE,
+        branch="release/1",
+        base=None,
+        main=commit,
+        tags=(Tag("web-1.0", commit),),
+        changes=changes,
+        by="dave",
+        at=1.0,
+        why="cut",
+    )
+    await crowd.plane.database.write(lambda c: releases.put(c, release))
+    await crowd.says("alice", ".join")
+    await crowd.says("bob", ".join")
+    train = await crowd.train()
+    assert (train.riders["alice"].changes, train.riders["alice"].dark) == (("#12",), False)
+    assert (train.riders["bob"].changes, train.riders["bob"].dark) == (("b" * 12,), True)
+    assert await crowd.topic() == "alice + bob ~"
+    await crowd.says("alice", f".at staging {NEW[:8]}")
+    await crowd.settle()
+    await crowd.says("alice", ".good")
+    assert (await crowd.train()).state is State.READY
