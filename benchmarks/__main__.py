@@ -10,6 +10,7 @@ BENCHMARKS = (
     "benchmarks.fanout",
     "benchmarks.fleet",
     "benchmarks.guard",
+    "benchmarks.train",
 )
 
 for name in BENCHMARKS:

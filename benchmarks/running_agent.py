@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-from headway.agent import heap
 from headway.agent.config import AppSettings, Scrubbing
 from headway.agent.worker import Worker
 from headway.builds.fetch import Fetcher
@@ -110,7 +109,6 @@ class _Bench:
 def main() -> None:
     """Answer until standard input ends."""
     root, store, key = sys.argv[1:]
-    heap.be_frugal()
     bench = _Bench(Path(root), store, Path(key))
     for line in sys.stdin:
         target, epoch = line.split()

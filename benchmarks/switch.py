@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers, trees
+from headway.agent.heap import SETTINGS
 from headway.builds.publish import publish
 from headway.builds.storage import open as open_storage
 from headway.signing import Signer
@@ -40,7 +41,11 @@ class _Agent:
     def __init__(self, root: Path, store: str, key: Path) -> None:
         argv = [sys.executable, "-m", "benchmarks.running_agent", str(root), store, str(key)]
         self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            argv,
+            env={**os.environ, **SETTINGS},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._epoch = 0
 

@@ -4,10 +4,10 @@
 set -eu
 
 PACKAGES="chromium strace e2fsprogs xfsprogs rsync ostree casync curl zstd haproxy nftables
- faketime iptables iproute2 systemd default-jre-headless libzookeeper-java"
+ faketime iptables iproute2 systemd default-jre-headless libzookeeper-java libident"
 
-# etcd, Consul and Prometheus would start with the machine if they were installed, so they are only
-# unpacked.
+# etcd, Consul, Prometheus and ngircd would start with the machine if they were installed, so they
+# are only unpacked.
 # Debian's last release with Consul is bullseye.
 BESIDE=/usr/local/lib/headway-servers
 BIN=/usr/local/bin
@@ -18,7 +18,7 @@ for package in $PACKAGES; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
         missing="$missing $package"
 done
-for program in etcd consul prometheus; do
+for program in etcd consul prometheus ngircd; do
     command -v "$program" >/dev/null || missing="$missing $program"
 done
 if [ -z "$missing" ]; then
@@ -41,7 +41,10 @@ unpack() {
     mkdir -p "$room/$package" "$BESIDE/$program"
     (cd "$room/$package" && apt-get "$@" -o APT::Sandbox::User=root -qq download "$package" >/dev/null)
     dpkg-deb -x "$room/$package/"*.deb "$BESIDE/$program"
-    ln -sf "$BESIDE/$program/usr/bin/$program" "$BIN/$program"
+    for place in usr/bin usr/sbin; do
+        [ ! -x "$BESIDE/$program/$place/$program" ] ||
+            ln -sf "$BESIDE/$program/$place/$program" "$BIN/$program"
+    done
 }
 
 # The mirror that this machine already uses, with another release, in lists of its own.
@@ -65,6 +68,7 @@ packages=""
 for name in $missing; do
     case $name in
         etcd) unpack etcd etcd-server ;;
+        ngircd) unpack ngircd ngircd ;;
         consul) unpack_consul ;;
         prometheus) unpack prometheus prometheus ;;
         *) packages="$packages $name" ;;

@@ -13,6 +13,7 @@ class FaultProxy:
         self.port = 0
         self.deaf = False
         self.cuts = 0
+        self._stops = 0
         self._to = to
         self._lines: set[asyncio.Task[None]] = set()
 
@@ -30,6 +31,7 @@ class FaultProxy:
                     return
                 writer.write(data)
 
+        stops = self._stops
         ways = [asyncio.create_task(forward()), asyncio.create_task(back())]
         self._lines.update(ways)
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -37,11 +39,15 @@ class FaultProxy:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
         for end in (writer, far_writer):
+            if stops != self._stops:
+                end.transport.abort()
             end.close()
             with contextlib.suppress(OSError):
                 await end.wait_closed()
 
     def stop(self) -> None:
+        """Cut every line that there is, with what is still on its way."""
+        self._stops += 1
         for line in self._lines:
             line.cancel()
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
@@ -410,3 +411,37 @@ async def test_etcd_a_server_without_the_others_ends_its_watches(
 
 def test_how_many_watches_stand_alone_leaves_room_for_calls() -> None:
     assert MAX_CALLS + sharing.ALONE + 8 <= 100, "two processes on one address exceed Consul's 200"
+
+
+# All stores: as many records as a fleet of ten thousand nodes has.
+
+
+@pytest.mark.parametrize("kind", ["consul", "zookeeper", "etcd"])
+async def test_thousands_of_records_are_read_and_followed_as_one(
+    kind: str, tmp_path: Path, program
+) -> None:
+    count = 4000
+    with start(kind, tmp_path, program) as cluster:
+        writer, reader = open_store(cluster.url()), open_store(cluster.url())
+        try:
+            gate = asyncio.Semaphore(64)
+
+            async def write(number: int) -> None:
+                async with gate:
+                    await writer.put(f"nodes/n{number:05}", b"x" * 800, None)
+
+            await asyncio.gather(*map(write, range(count)))
+            listed = await reader.list("nodes/")
+            assert len(listed) == count
+            batches = reader.follow("nodes/")
+            assert len(await asyncio.wait_for(anext(batches), 60)) == count
+            revision = listed["nodes/n00007"].revision
+            await writer.put("nodes/n00007", b"new", revision)
+            changed = await asyncio.wait_for(anext(batches), 60)
+            assert {key: entry and entry.value for key, entry in changed.items()} == {
+                "nodes/n00007": b"new"
+            }
+            await batches.aclose()
+        finally:
+            await writer.close()
+            await reader.close()

@@ -5,8 +5,17 @@ import inspect
 import itertools
 import textwrap
 
+from headway.chat.grammar import COMMANDS
+from headway.core import train
 from headway.core.rollout import TABLE
 from headway.model.rollout import LIVE, Behind, Observed, Overtaken, Phase, SmokeTested
+from headway.model.train import Carries, Good, Heard, Leave, Seen, State, Stop, Undo
+
+UNSAID = (Carries, Heard, Seen)
+"""The events of a train that no person asks for."""
+
+WORDS = {Good: "in", Leave: "nevermind", Stop: "hold", Undo: "revert", Carries: "(changes)"}
+"""How people say what an event is named otherwise."""
 
 NOBODY = (Behind, Observed, Overtaken, SmokeTested)
 """The events that no person asks for."""
@@ -54,6 +63,43 @@ def events() -> str:
 
 def _asked(event: type) -> str:
     return str(event.__struct_config__.tag)
+
+
+def train_diagram() -> str:
+    """A mermaid state diagram of the train: who rides, and what the rollout does."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {State.CLEAR}"]
+    for state, events in train.TABLE.items():
+        targets: dict[State, list[str]] = {}
+        for event, reached in events.items():
+            label = "(rollout)" if event is Seen else _word(event)
+            for target in reached - {state}:
+                targets.setdefault(target, []).append(label)
+        for target, labels in sorted(targets.items()):
+            lines.append(f"    {state} --> {target} : {', '.join(sorted(labels))}")
+    return "\n".join([*lines, "```"])
+
+
+def train_states() -> str:
+    """Every state of the train with its meaning, and what people can do in it."""
+    rows = ["| state | meaning | people can |", "|---|---|---|"]
+    meanings = _member_docs(State)
+    for state in State:
+        can = sorted(_word(e) for e in train.TABLE[state] if e not in UNSAID)
+        rows.append(f"| `{state}` | {meanings[state.name]} | {', '.join(can)} |")
+    return "\n".join(rows)
+
+
+def chat_commands() -> str:
+    """Every command of the chat: how it is written, its other names, and what it does."""
+    rows = ["| command | also | what it does |", "|---|---|---|"]
+    for usage in COMMANDS:
+        also = ", ".join(f"`.{name}`" for name in usage.synonyms)
+        rows.append(f"| `{usage.form.replace('|', chr(92) + '|')}` | {also} | {usage.meaning} |")
+    return "\n".join(rows)
+
+
+def _word(event: type) -> str:
+    return WORDS.get(event, event.__name__.lower())
 
 
 def _member_docs(enum: type) -> dict[str, str]:

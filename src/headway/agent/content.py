@@ -63,9 +63,9 @@ class Content:
 
     def add(self, digest: str, chunks: Iterator[bytes]) -> None:
         """Take in one content; ``chunks`` raises at its end unless it has this digest."""
-        with self._incoming(digest, Kind.FILE) as handle, os.fdopen(handle, "wb") as file:
+        with self._incoming(digest, Kind.FILE) as handle:
             for chunk in chunks:
-                file.write(chunk)
+                durable.write(handle, chunk)
         self._arrived.add((digest, Kind.FILE))
 
     @property
@@ -187,23 +187,28 @@ class Content:
         with (
             os.fdopen(original, "rb") as source,
             self._incoming(digest, into) as handle,
-            os.fdopen(handle, "wb") as copy,
         ):
             while chunk := source.read(1 << 20):
-                copy.write(chunk)
+                durable.write(handle, chunk)
         self._arrived.add((digest, into))
 
     @contextlib.contextmanager
     def _incoming(self, digest: str, kind: Kind) -> Iterator[int]:
         """A new file in ``incoming/``; it vanishes again when its writing fails."""
         name = _arrival(digest, kind)
-        self._unlink(name)
-        handle = os.open(name, durable.NEW_FILE, 0o600, dir_fd=self._store)
         try:
-            yield handle
-            os.chmod(name, MODES[kind], dir_fd=self._store)
-            stamp = modified(digest)
-            os.utime(name, ns=(stamp, stamp), dir_fd=self._store, follow_symlinks=False)
+            handle = os.open(name, durable.NEW_FILE, 0o600, dir_fd=self._store)
+        except FileExistsError:
+            self._unlink(name)
+            handle = os.open(name, durable.NEW_FILE, 0o600, dir_fd=self._store)
+        try:
+            try:
+                yield handle
+                os.fchmod(handle, MODES[kind])
+                stamp = modified(digest)
+                os.utime(handle, ns=(stamp, stamp))
+            finally:
+                os.close(handle)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=self._store)

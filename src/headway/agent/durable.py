@@ -46,6 +46,13 @@ def opened(path: Path | str, dir_fd: int | None = None) -> Iterator[int]:
         os.close(handle)
 
 
+def write(handle: int, content: bytes) -> None:
+    """Write all of ``content``. A disk that fills up may take a part of it without an error."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
 def make_directory(path: Path) -> None:
     """Make ``path`` and its parents, and make their names durable."""
     if path.is_dir():

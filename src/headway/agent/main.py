@@ -13,8 +13,8 @@ from pathlib import Path
 from msgspec import structs
 
 from headway import __version__
-from headway.agent import heap, scrape
 from headway.agent import log as logging
+from headway.agent import scrape
 from headway.agent.config import AgentConfig, load
 from headway.agent.durable import storing
 from headway.agent.log import log
@@ -44,7 +44,6 @@ def run(config_path: Path) -> None:
     Raises InvalidInput for a configuration that cannot be used, and Refused when another agent
     serves the same root.
     """
-    heap.be_frugal()
     config = load(config_path)
     token = _token(config.token_file)
     link = _link(config, token)

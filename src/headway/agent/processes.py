@@ -11,6 +11,8 @@ MARK = "HEADWAY_HOOK"
 """The environment variable by which the processes of a hook are found again."""
 
 _PROC = "/proc"
+_ONE_THREAD = 3
+"""How many links the directory of a process's threads has when there is only one."""
 
 
 def in_use(directories: Iterable[Path]) -> set[Path]:
@@ -20,15 +22,17 @@ def in_use(directories: Iterable[Path]) -> set[Path]:
     """
     sought = {os.fsdecode(directory.resolve()) + "/": directory for directory in directories}
     found: set[str] = set()
-    # A server may have tens of thousands of open files, and this runs before each deploy.
+    # A server may have tens of thousands of open files.
     beneath = tuple(sought)
     mapped = {path: os.fsencode(path) for path in sought}
+    own = str(os.getpid())
     for number in _processes():
-        if number == str(os.getpid()):
+        process = _alive(f"{_PROC}/{number}")
+        if number == own or process is None:
             continue
-        used = [use for use in _uses(f"{_PROC}/{number}") if f"{use}/".startswith(beneath)]
+        used = [use for use in _uses(process) if f"{use}/".startswith(beneath)]
         found.update(path for path in sought if any(f"{use}/".startswith(path) for use in used))
-        maps = _content(f"{_PROC}/{number}/maps")
+        maps = _content(f"{process}/maps")
         found.update(path for path, name in mapped.items() if name in maps)
     return {sought[path] for path in found}
 
@@ -54,6 +58,31 @@ def kill_marked(token: str) -> int:
 
 def _processes() -> list[str]:
     return [name for name in os.listdir(_PROC) if name.isdigit()]  # noqa: PTH208
+
+
+def _alive(process: str) -> str | None:
+    """Where ``/proc`` tells of a process: with a thread of it when its first one has ended.
+
+    None for threads of the kernel and for zombies, which use nothing.
+    """
+    with contextlib.suppress(OSError):
+        if _is_program(process):
+            return process
+        threads = f"{process}/task"
+        if os.stat(threads).st_nlink > _ONE_THREAD:  # noqa: PTH116
+            names = os.listdir(threads)  # noqa: PTH208
+            return next(filter(_is_program, (f"{threads}/{name}" for name in names)), None)
+    return None
+
+
+def _is_program(process: str) -> bool:
+    try:
+        os.readlink(f"{process}/exe")  # noqa: PTH115
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _uses(process: str) -> Iterator[str]:

@@ -43,6 +43,7 @@ class Slots:
         self.app = app
         self._memory = memory
         self._sound: BuildId | None = None
+        self._compared: tuple[tuple[BuildId, BuildId], list[Difference]] | None = None
         with durable.storing(f"setting up {app}"):
             durable.make_directory(app / "slots")
             self._listings = Listings(app / "listings")
@@ -68,7 +69,7 @@ class Slots:
                 name
                 for name, slot in self._memory.state.slots.items()
                 if slot.build == build
-                and (name == hot or not slot.drifted)
+                and (name == hot or not (slot.drifted or slot.spare))
                 and self.path(name).is_dir()
             ]
         return hot if hot in ready else next(iter(ready), None)
@@ -79,7 +80,7 @@ class Slots:
         ready = [
             slot
             for name, slot in state.slots.items()
-            if slot.build and name != state.running and not slot.drifted
+            if slot.build and name != state.running and not (slot.drifted or slot.spare)
         ]
         return max(ready, key=lambda slot: slot.age).build if ready else None
 
@@ -89,7 +90,7 @@ class Slots:
         slots = sorted(
             state.slots.items(), key=lambda item: (item[0] != state.running, -item[1].age)
         )
-        return [slot.build for _, slot in slots if slot.build]
+        return list(dict.fromkeys(slot.build for _, slot in slots if slot.build))
 
     def listing(self, digest: str) -> bytes | None:
         """A listing of a build that was prepared, and checked, here; None if it is damaged."""
@@ -171,7 +172,8 @@ class Slots:
         return name
 
     def tidy(self, keep: set[BuildId], proceed: Callable[[], None]) -> None:
-        """While idle: check cold slots, drop those beyond three, remove content without use.
+        """While idle: check cold slots, drop those beyond three, make one of them a spare, remove
+        content without use.
 
         ``proceed`` is called between these and may raise; what is left is done another time.
         """
@@ -193,9 +195,12 @@ class Slots:
                     self._memory.keep_slot(name, structs.replace(slot, exact=True))
             needed = {build for build in keep if self.holding(build) is None}
             self._change(drifting.written_off(self._memory.state, needed))
+            self._make_spare(keep)
+            self._listings.settle()
             self.content.collect(proceed)
             held = {slot.build for slot in self._memory.state.slots.values() if slot.build}
             self._listings.collect(held, proceed)
+            self._compared = None
 
     def distrust(self) -> None:
         """No tree is what it is known to be: something that any of them may hold is damaged."""
@@ -229,10 +234,35 @@ class Slots:
         """How ``new`` differs from a build that is here; None when that cannot be told."""
         if base is None:
             return None
-        try:
-            return list(manifests.differences(self.manifest(base), new))
-        except Untrusted:
-            return None
+        pair = base, new.build
+        if self._compared is None or self._compared[0] != pair:
+            try:
+                found = list(manifests.differences(self.manifest(base), new))
+            except Untrusted:
+                return None
+            self._compared = pair, found
+        return self._compared[1]
+
+    def _make_spare(self, keep: set[BuildId]) -> None:
+        """Make the slot that comes next a second copy of what runs.
+
+        The next preparation then has only its own change to apply, and not those between, and
+        need not look whether the slot is used: nothing has been started in it since.
+        """
+        hot = self.hot()
+        model = self._memory.state.slots.get(hot or "", Slot())
+        name = next(iter(self._free(keep)), "")
+        slot = self._memory.state.slots.get(name, Slot())
+        if model.build in {None, slot.build} or model.hooked or not (model.exact and slot.exact):
+            return
+        changes = self._changes(slot.build, self.manifest(model.build))
+        if changes is None or self.content.missing(changes):
+            return
+        # Not put off for news: what comes would have to make a half-done slot anew.
+        self._memory.keep_slot(name, Slot())
+        tree.apply(self.path(name), changes, self.content, lambda: None)
+        self.content.sync()
+        self._memory.keep_slot(name, structs.replace(model, age=slot.age, spare=True))
 
     def _is_exact(self, slot: str, build: BuildId) -> bool:
         try:
@@ -241,7 +271,9 @@ class Slots:
             return False
 
     def _choose(self, keep: set[BuildId]) -> str:
-        free = self._free(keep)
+        known = self._memory.state.slots
+        spares = [name for name in known if known[name].spare and name != self.hot()]
+        free = spares or self._free(keep)
         if free:
             return free[0]
         names = self._names()
@@ -250,12 +282,14 @@ class Slots:
     def _free(self, keep: set[BuildId]) -> list[str]:
         """Slots that may be changed, the oldest first."""
         state = self._memory.state
-        spared = {self.hot(), state.running, state.good}
+        protected = {self.hot(), state.running, state.good}
         if state.activation is not None:
-            spared |= {state.activation.slot, state.activation.back}
+            protected |= {state.activation.slot, state.activation.back}
         slots = {name: state.slots.get(name, Slot()) for name in self._names()}
         cold = [
-            name for name, slot in slots.items() if name not in spared and slot.build not in keep
+            name
+            for name, slot in slots.items()
+            if name not in protected and (slot.spare or slot.build not in keep)
         ]
         busy = processes.in_use(self.path(name) for name in cold)
         free = [name for name in cold if self.path(name) not in busy]

@@ -31,7 +31,8 @@ class Slot(Struct, frozen=True, forbid_unknown_fields=True):
     Without ``build`` it is dirty: being written, or of unknown content. ``exact`` tells that
     nothing but the build can be in it, so that differences to its manifest suffice to change it.
     ``age`` rises with every slot that is prepared. ``hooked`` tells that a hook has worked in it,
-    and ``drifted`` that it is not as it was published: it is never switched to.
+    and ``drifted`` that it is not as it was published: it is never switched to. Nor is a ``spare``,
+    a second copy of what runs for the next build to start from: nothing was ever started in it.
     """
 
     build: BuildId | None = None
@@ -40,6 +41,7 @@ class Slot(Struct, frozen=True, forbid_unknown_fields=True):
     age: int = 0
     hooked: bool = False
     drifted: bool = False
+    spare: bool = False
 
 
 class Activation(Struct, frozen=True, forbid_unknown_fields=True):

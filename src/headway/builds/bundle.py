@@ -1,11 +1,11 @@
-"""The bundle: what turns one build into the next, small enough to be had in one request.
+"""The bundle: all that turns one build into the next, small enough to be had in one request.
 
 8 bytes      the length of the header, big-endian
-header       a zstd frame of JSON: which listings and contents there are
+header       a zstd frame of JSON: the attestation, which listings and contents there are
 parts        their frames, one after another; a part may build upon older content
 
-A bundle is not signed. What comes out of it counts only as far as its digest is the right one,
-and whatever does not fit is fetched as if there were no bundle.
+A bundle is not signed itself. What comes out of it counts only as far as its digest is the right
+one, and whatever does not fit is fetched as if there were no bundle.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -53,9 +53,12 @@ class Part(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class Bundle(Struct, frozen=True, forbid_unknown_fields=True):
-    """The listings and contents that ``base`` does not have, in the order of their frames."""
+    """A build's signed attestation, and the listings and contents that ``base`` does not have, in
+    the order of their frames.
+    """
 
     base: BuildId
+    attestation: msgspec.Raw
     listings: tuple[Part, ...]
     contents: tuple[Part, ...]
 
@@ -77,20 +80,23 @@ def encode(bundle: Bundle) -> bytes | None:
 
 
 class StoredBundle:
-    """A bundle in the store, of which the first request's worth is at hand."""
+    """A bundle in the store, of which the first request's worth is at hand.
+
+    The frames of its parts begin at byte ``start``.
+    """
 
     def __init__(self, storage: Storage, app: str, build: BuildId, base: BuildId) -> None:
         """Read its beginning. Raises NotFound, and Untrusted for what is no bundle."""
         self._storage = storage
         self._path = layout.bundle(app, build, base)
         first = b"".join(storage.read(self._path, 0, FIRST_BYTES))
-        self._parts_at = _LENGTH + int.from_bytes(first[:_LENGTH], "big")
-        if len(first) <= _LENGTH or self._parts_at > len(first):
-            if self._parts_at > 2 * MAX_HEADER_BYTES or len(first) < FIRST_BYTES:
+        self.start = _LENGTH + int.from_bytes(first[:_LENGTH], "big")
+        if len(first) <= _LENGTH or self.start > len(first):
+            if self.start > 2 * MAX_HEADER_BYTES or len(first) < FIRST_BYTES:
                 raise Untrusted("not a bundle: its beginning is damaged")
-            first += b"".join(storage.read(self._path, len(first), self._parts_at - len(first)))
+            first += b"".join(storage.read(self._path, len(first), self.start - len(first)))
         self._first = first
-        self.bundle = _decode(first[_LENGTH : self._parts_at])
+        self.bundle = _decode(first[_LENGTH : self.start])
         if self.bundle.base != base:
             raise Untrusted(f"the bundle is for another build than {base[:12]}")
 
@@ -99,7 +105,7 @@ class StoredBundle:
         parts = self.bundle.listings
         if sum(part.size for part in parts) > MAX_LISTINGS_BYTES:
             raise Untrusted("the bundle's listings are too large")
-        places = self._places(parts, self._parts_at)
+        places = self._places(parts, self.start)
         if places:
             stream = self.stream(places)
             for place in places:
@@ -107,7 +113,7 @@ class StoredBundle:
 
     def contents(self, wanted: Mapping[Digest, int]) -> list[Place]:
         """Where the wanted contents lie, in order, as far as the bundle holds them."""
-        start = self._parts_at + sum(sum(part.lengths) for part in self.bundle.listings)
+        start = self.start + sum(sum(part.lengths) for part in self.bundle.listings)
         places = self._places(self.bundle.contents, start)
         return [place for place in places if wanted.get(place.part.digest) == place.part.size]
 

@@ -7,6 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+from msgspec import Raw
+
 from headway.builds import bundle as bundles
 from headway.builds import index, layout, manifest, patch
 from headway.builds.bundle import MAX_LISTINGS_BYTES, MAX_PARTS_BYTES, Bundle, Part
@@ -32,12 +34,14 @@ def put_bundle(
     app: str,
     directory: Path,
     tree: Manifest,
+    envelope: bytes,
     places: Index,
     base: BuildId,
 ) -> None:
     """Write what turns ``base`` into ``tree``, unless the change is large or the base is gone.
 
-    ``places`` says where the content of the tree, which lies beneath ``directory``, is stored.
+    ``envelope`` is the attestation of the tree. ``places`` says where its content, which lies
+    beneath ``directory``, is stored.
     """
     old = _manifest(storage, app, base) if base != tree.build else None
     if old is None:
@@ -64,7 +68,7 @@ def put_bundle(
                 _cut(body, start)
             else:
                 contents.append(part)
-        header = bundles.encode(Bundle(base, tuple(listings), tuple(contents)))
+        header = bundles.encode(Bundle(base, Raw(envelope), tuple(listings), tuple(contents)))
         if header is None:
             return
         # Another version of zstd may have made the same bundle already, out of other bytes.

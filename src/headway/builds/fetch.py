@@ -59,9 +59,10 @@ class Fetcher:
         What is ``known`` saves most of the way, here and in the ``fetch`` that follows.
         Raises NotFound, Untrusted, or Refused for a tree that cannot be on a node.
         """
-        attested = self.attested(app, build)
         self._coming.pop(app, None)
-        return attested, (known and self._bundled(app, build, known)) or self._full(app, build)
+        if known is not None and (bundled := self._bundled(app, build, known)) is not None:
+            return bundled
+        return self.attested(app, build), self._full(app, build)
 
     def attested(self, app: str, build: BuildId) -> Build:
         """What is signed about a build. Raises NotFound or Untrusted."""
@@ -99,14 +100,16 @@ class Fetcher:
         except NotFound:
             # Packs are merged and removed; the index that was read may have been the one before.
             self._from_packs(app, build, left, keep, progress)
+        # Much has come over many connections; what they remember keeps memory from going back.
+        self._storage.close()
 
     def _full(self, app: str, build: BuildId) -> Manifest:
         path = layout.manifest(app, build)
         stored = read_whole(self._storage, path, layout.MAX_MANIFEST_BYTES)
         return manifest.decode(decompress_whole(stored, layout.MAX_MANIFEST_BYTES), build)
 
-    def _bundled(self, app: str, build: BuildId, known: Known) -> Manifest | None:
-        """The manifest by way of a bundle, if there is one that fits."""
+    def _bundled(self, app: str, build: BuildId, known: Known) -> tuple[Build, Manifest] | None:
+        """The same by way of a bundle, if there is one that fits."""
 
         def older(digest: Digest) -> IO[bytes]:
             if (content := known.listing(digest)) is None:
@@ -127,12 +130,14 @@ class Fetcher:
                 continue
             try:
                 stored = StoredBundle(self._storage, app, build, base)
+                envelope = bytes(stored.bundle.attestation)
+                attested = attestation.open(envelope, self._trust, app, build)
                 listings = list(stored.listings(older))
                 made = manifest.extend(Manifest(base, {}, here), listings, build)
             except (NotFound, Untrusted, Refused):
                 continue
             self._coming[app] = _Coming(build, stored, known.blob)
-            return made
+            return attested, made
         return None
 
     def _from_packs(

@@ -5,8 +5,11 @@ which one changed is checked by reading the few directories on the way to it.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from hashlib import sha256
+from itertools import islice
+from operator import attrgetter, lt
 from unicodedata import normalize
 
 import msgspec
@@ -20,6 +23,7 @@ MAX_TARGET_BYTES = 4096
 MAX_FILE_BYTES = 64 * 1024**3
 WITH_CONTENT = frozenset({Kind.FILE, Kind.EXECUTABLE})
 
+_NAME = attrgetter("name")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOSTILE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -43,21 +47,32 @@ def decode(content: bytes) -> Listing:
     return _decoder.decode(content)
 
 
-def read(content: bytes, path: str, depth: int, before: Listing = ()) -> Listing:
-    """A checked listing, see ``check``, from canonical bytes; any other spelling is Refused."""
+def find(entries: Listing, name: str) -> Entry | None:
+    """The entry of this name."""
+    at = bisect_left(entries, name, key=_NAME)
+    return entries[at] if at < len(entries) and entries[at].name == name else None
+
+
+def read(
+    content: bytes, path: str, depth: int, before: Listing = ()
+) -> tuple[Listing, list[Entry]]:
+    """A checked listing, see ``check``, and what of it ``before`` did not have.
+
+    Raises Refused for anything but canonical bytes.
+    """
     where = path or "."
     try:
         entries = _decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(f"the listing of {where[:300]!a} is none: {error}") from None
-    check(entries, path, depth, before)
+    new = check(entries, path, depth, before)
     if _encoder.encode(entries) != content:
         raise Refused(f"the listing of {where[:300]!a} is not in its canonical form")
-    return entries
+    return entries, new
 
 
-def check(entries: Listing, path: str, depth: int, before: Listing = ()) -> None:
-    """Raise Refused, naming the entry, for what could not be on every node.
+def check(entries: Listing, path: str, depth: int, before: Listing = ()) -> list[Entry]:
+    """Raise Refused, naming the entry, for what could not be on every node; returns what is new.
 
     ``path`` is the directory's, ``depth`` says how many directories it lies below the root, and
     ``before`` is what it held when it was checked before.
@@ -68,7 +83,7 @@ def check(entries: Listing, path: str, depth: int, before: Listing = ()) -> None
     for entry in new:
         if problem := _problem(entry, depth):
             raise _refused(path, entry.name, problem)
-    if names != sorted(set(names)):
+    if not all(map(lt, names, islice(names, 1, None))):
         late = next(name for name, last in zip(names[1:], names, strict=False) if name <= last)
         twice = names.count(late) > 1
         raise _refused(
@@ -80,6 +95,7 @@ def check(entries: Listing, path: str, depth: int, before: Listing = ()) -> None
             if (clash := folded.setdefault(_fold(name), name)) != name:
                 problem = f"differs from {clash!a} only in case or accents' spelling"
                 raise _refused(path, name, problem)
+    return new
 
 
 def _refused(path: str, name: str, problem: str) -> Refused:

@@ -6,7 +6,6 @@ one is checked by reading only the directories on the way to what changed.
 R. C. Merkle, "A Digital Signature Based on a Conventional Encryption Function", CRYPTO '87.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -55,9 +54,7 @@ class Manifest:
         """The entry at ``path``; no link is followed on the way."""
         entry, digest = None, self.build
         for name in path.split("/"):
-            entries = self.listing(digest) if digest else ()
-            at = bisect_left(entries, name, key=_name)
-            entry = entries[at] if at < len(entries) and entries[at].name == name else None
+            entry = listing.find(self.listing(digest), name) if digest else None
             digest = entry.digest if entry and entry.kind is Kind.DIRECTORY else ""
         return entry
 
@@ -135,10 +132,9 @@ def differences(old: Manifest | None, new: Manifest) -> Iterator[Difference]:
     def within(directory: str, before: Digest, after: Digest) -> Iterator[Difference]:
         was = {entry.name: entry for entry in old.listing(before)} if old and before else {}
         now = {entry.name: entry for entry in new.listing(after)} if after else {}
-        for name in sorted(was.keys() | now.keys()):
+        differing = {name for name, entry in now.items() if was.get(name) != entry}
+        for name in sorted(differing | (was.keys() - now.keys())):
             first, second = was.get(name), now.get(name)
-            if first == second:
-                continue
             path = f"{directory}/{name}" if directory else name
             inner, outer = _directory(first), _directory(second)
             if not (inner and outer):
@@ -164,21 +160,21 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
         nonlocal entries, total
         checked[digest] = content = tree.content(digest)
         old = known.listing(before) if known and before else ()
-        was = {entry.name: _directory(entry) for entry in old}
-        for entry in listing.read(content, directory, depth, old):
-            path = f"{directory}/{entry.name}" if directory else entry.name
-            entries += 1
-            total += entry.size
-            if entries > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
-                raise Refused(f"the tree has more than {MAX_ENTRIES} entries or too many bytes")
+        now, new = listing.read(content, directory, depth, old)
+        entries += len(new)
+        total += sum(entry.size for entry in new)
+        if entries > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
+            raise Refused(f"the tree has more than {MAX_ENTRIES} entries or too many bytes")
+        # An old link may lead to a new one.
+        links.extend(_join(directory, entry) for entry in now if entry.kind is Kind.LINK)
+        for entry in new:
+            path = _join(directory, entry)
             if len(path) > MAX_PATH_BYTES // 4 and len(path.encode()) > MAX_PATH_BYTES:
                 raise Refused(f"{path[:300]!a}… is longer than {MAX_PATH_BYTES} bytes")
-            if entry.kind is Kind.LINK:
-                links.append(path)
-            elif entry.kind is Kind.DIRECTORY and entry.digest != was.get(entry.name):
+            if entry.kind is Kind.DIRECTORY:
                 if depth + 1 >= MAX_DEPTH:
                     raise Refused(f"{path[:300]!a}… is nested more than {MAX_DEPTH} deep")
-                within(path, depth + 1, entry.digest, was.get(entry.name, ""))
+                within(path, depth + 1, entry.digest, _directory(listing.find(old, entry.name)))
 
     if known is None or known.build != tree.build:
         within("", 0, tree.build, known.build if known else "")
@@ -214,10 +210,10 @@ def _follow(path: str, tree: Manifest) -> None:
             place.append(step)
 
 
+def _join(directory: str, entry: Entry) -> str:
+    return f"{directory}/{entry.name}" if directory else entry.name
+
+
 def _directory(entry: Entry | None) -> Digest:
     """The digest of a directory's listing; empty for anything else."""
     return entry.digest if entry and entry.kind is Kind.DIRECTORY else ""
-
-
-def _name(entry: Entry) -> str:
-    return entry.name

@@ -42,8 +42,8 @@ def publish(
     """Publish the tree beneath ``directory``; the build and its attestation's envelope.
 
     What the ``earlier`` builds of the app hold is not stored again; nodes that have one of the
-    first of them will fetch only what differs. The attestation is written
-    last: what is cut off before then has published nothing. A tree that is published already
+    first of them will fetch only what differs. The attestation is written once all that it needs
+    is there: what is cut off before then has published nothing. A tree that is published already
     keeps the attestation that it has. Raises Refused, naming the path, for what no build can
     hold, and InvalidInput for an app or commit that cannot be one.
     """
@@ -74,9 +74,10 @@ def publish(
         made = msgspec.structs.replace(made, new_bytes=pack.size)
     _put_index(storage, app, build, tree, places)
     _put_manifest(storage, app, build, content)
+    made, envelope = _put_attestation(storage, made, signer)
     for base in list(dict.fromkeys(earlier))[:BUNDLES]:
-        put_bundle(storage, app, directory, tree, places, base)
-    return _put_attestation(storage, made, signer)
+        put_bundle(storage, app, directory, tree, envelope, places, base)
+    return made, envelope
 
 
 def _read_tree(directory: Path, progress: Progress) -> tuple[Manifest, bytes]:

@@ -1,11 +1,14 @@
-"""``headway agent``: run a node. Loads nothing that the agent does not need."""
+"""``headway agent``: run a node."""
 
+import os
+import sys
 from pathlib import Path
 
 import click
 
-from headway.agent.main import run
-from headway.cli.call import local
+from headway.agent.config import load
+from headway.agent.heap import SETTINGS
+from headway.cli.call import Call, local
 
 
 @click.command()
@@ -18,9 +21,13 @@ from headway.cli.call import local
     help="The agent's configuration (TOML).",
 )
 @local
-def agent(config: Path) -> None:
+@click.pass_obj
+def agent(call: Call, config: Path) -> None:
     """Run a node: follow the signal and keep its apps at their builds.
 
     It runs until it is stopped; the apps go on without it.
     """
-    run(config)
+    load(config)
+    # The process stays the same one, but starts again with settings that keep it small.
+    argv = [sys.executable, "-m", "headway.agent", str(config), *(["--json"] if call.json else [])]
+    os.execve(sys.executable, argv, {**SETTINGS, **os.environ})  # noqa: S606

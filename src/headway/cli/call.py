@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from headway.cli.wording import parse_duration
+from headway.core.words import parse_duration
 from headway.errors import HeadwayError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from headway.cli.call import Call, local, write_json
-from headway.cli.wording import clean
+from headway.core.words import clean
 from headway.demo.scenario import ALL_WELL
 from headway.demo.scenario import demo as a_demo
 from headway.demo.site import any_repository

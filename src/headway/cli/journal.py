@@ -37,7 +37,7 @@ def journal(
     """
     with connect(call) as client:
         begin = _newest(client) if following and after is None else after or 0
-        entries = client.journal(app, rollout, after, limit, release)
+        entries = client.journal(app, rollout, after, limit, release, not call.json)
         for entry in entries:
             _tell(call, entry)
         if following:
@@ -63,7 +63,7 @@ def _follow(call: Call, client: Client, after: int, wanted: dict[str, str | None
 def _tell(call: Call, entry: JournalEntry) -> None:
     if call.json:
         write_json(entry)
-    else:
+    elif entry.why:
         show(_line(entry))
 
 

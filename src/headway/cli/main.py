@@ -15,7 +15,7 @@ import click
 
 from headway import __version__
 from headway.cli.call import Call, asking, json_line
-from headway.cli.wording import clean
+from headway.core.words import clean
 from headway.errors import HeadwayError, HookFailed, InvalidInput
 from headway.model.views import Problem
 
@@ -29,6 +29,7 @@ NOUNS = {
     "announcement": "See what has not arrived at a webhook, and send it again.",
     "app": "Set up apps and look at them.",
     "build": "Publish builds, make them from commits, and list them.",
+    "chat": "Talk to an app's train, line by line, in the words of the chat.",
     "demo": "Start a fleet on this machine; deploy a good build, then a bad one.",
     "deploy": "Start a rollout of a build.",
     "emergency": "Take the fleet back when the control plane is gone.",
@@ -44,6 +45,7 @@ NOUNS = {
     "schedule": "See when deploys may go out; freeze and thaw.",
     "server": "Run the control plane.",
     "token": "Make and revoke access tokens.",
+    "train": "Ride and lead an app's train.",
     "why": "Say why nothing is deploying.",
 }
 """Each noun is the module of its name in ``headway.cli``, which is loaded when it is called."""

@@ -13,10 +13,10 @@ from headway.cli.call import Call, asking, at_most
 from headway.cli.making import build_key, fetched, make, repository
 from headway.cli.remote import connect, only_app
 from headway.cli.screen import answer, facts, lines, note, said, table
-from headway.cli.wording import ago, clean, short
+from headway.cli.wording import ago, short
 from headway.client.api import Client
 from headway.core.release import is_dark
-from headway.core.words import count
+from headway.core.words import clean, count
 from headway.errors import HeadwayError, NotFound
 from headway.model.release import Change, CheckState, Pick, Release, Review
 from headway.model.release_views import (

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headway.cli.call import Call, write_json
-from headway.cli.wording import clean
+from headway.core.words import clean
 
 UNFOLDED = 100_000
 """A width that nothing reaches."""

@@ -1,30 +1,6 @@
-"""How the command line writes and reads amounts: durations, moments, sizes, build ids."""
+"""How the command line writes amounts: durations, moments, sizes, build ids."""
 
-import re
 from datetime import UTC, datetime
-
-from headway.errors import InvalidInput
-
-_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
-
-
-def clean(text: str) -> str:
-    """Text from elsewhere, safe to show: on one line, and nothing in it that steers a terminal.
-
-    Control characters, escape sequences' ESC, bidirectional overrides and lone surrogates go;
-    white space becomes a blank.
-    """
-    return "".join(
-        " " if char.isspace() else char for char in text if char.isspace() or char.isprintable()
-    )
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration like ``2h``, ``30m`` or ``1h30m``. Raises InvalidInput."""
-    if not _DURATION.fullmatch(text):
-        raise InvalidInput(f"{clean(text)!r} is not a duration; write it like 45s, 30m, 2h or 3d")
-    return sum(float(part[:-1]) * _UNITS[part[-1]] for part in re.findall(r"[\d.]+[dhms]", text))
 
 
 def duration(seconds: float) -> str:

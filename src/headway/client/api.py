@@ -47,6 +47,7 @@ from headway.model.views import (
     DeployRequest,
     Health,
     HoldRequest,
+    LinkCode,
     NodeHoldRequest,
     NodeStatus,
     Packet,
@@ -58,6 +59,9 @@ from headway.model.views import (
     TokenCreated,
     TokenRequest,
     TokenView,
+    TrainAnswer,
+    TrainRequest,
+    TrainView,
     TuneRequest,
     TuneView,
     Why,
@@ -164,6 +168,20 @@ class Client(Wire):
         """
         path = f"/v1/rollouts/{segment(rollout)}/{segment(action)}"
         return self.call("POST", path, RolloutView, request)
+
+    def train(self, app: str) -> TrainView:
+        """An app's train. [GET /v1/apps/{app}/train, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}/train", TrainView)
+
+    def ask_train(self, app: str, request: TrainRequest) -> TrainAnswer:
+        """Commands as in chat; to change something takes a deployer.
+        [POST /v1/apps/{app}/train, viewer]
+        """
+        return self.call("POST", f"/v1/apps/{segment(app)}/train", TrainAnswer, request)
+
+    def link_chat(self) -> LinkCode:
+        """A code that links a chat account to the caller. [POST /v1/chat/links, viewer]"""
+        return self.call("POST", "/v1/chat/links", LinkCode)
 
     def replay(self, rollout: str) -> ReplayView:
         """A rollout's verdicts, again. [GET /v1/rollouts/{rollout}/replay, viewer]"""
@@ -304,14 +322,16 @@ class Client(Wire):
         after: int | None = None,
         limit: int = 50,
         release: str | None = None,
+        told: bool = False,
     ) -> list[JournalEntry]:
         """What came after ``after``, or else the newest; oldest first. [GET /v1/journal, viewer]"""
-        params = {
+        params: dict[str, str | int | None] = {
             "app": app,
             "rollout": rollout,
             "release": release,
             "after": after,
             "limit": limit,
+            "told": "true" if told else None,
         }
         return self.call("GET", "/v1/journal", list[JournalEntry], params=params)
 

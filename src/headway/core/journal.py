@@ -5,6 +5,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from headway.core import patch
+from headway.model.train import Train
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -21,3 +24,8 @@ def fold(rows: Iterable[dict[str, Any]], into: type[T]) -> T:
     for row in rows:
         state |= row
     return msgspec.convert(state, into)
+
+
+def fold_train(app: str, rows: Iterable[dict[str, Any]]) -> Train:
+    """An app's train after these merge patches, oldest first."""
+    return msgspec.convert({"app": app, **patch.folded(rows)}, Train)

@@ -1,5 +1,8 @@
 """Small pieces of the sentences that everybody is told."""
 
+import re
+
+from headway.errors import InvalidInput
 from headway.model.hold import Hold
 from headway.model.rollout import Phase
 
@@ -28,3 +31,25 @@ def held(hold: Hold) -> str:
     """Who holds what and why, and the command that lifts it."""
     lift = f"`headway hold lift {hold.id}` lifts it"
     return f"{hold.on} is held by {hold.by}: {hold.reason}; {lift}"
+
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?[dhms])+")
+
+
+def clean(text: str) -> str:
+    """Text from elsewhere, safe to show: on one line, and nothing in it that steers a terminal.
+
+    Control characters, escape sequences' ESC, bidirectional overrides and lone surrogates go;
+    white space becomes a blank.
+    """
+    return "".join(
+        " " if char.isspace() else char for char in text if char.isspace() or char.isprintable()
+    )
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration like ``2h``, ``30m`` or ``1h30m``. Raises InvalidInput."""
+    if not _DURATION.fullmatch(text):
+        raise InvalidInput(f"{clean(text)!r} is not a duration; write it like 45s, 30m, 2h or 3d")
+    return sum(float(part[:-1]) * _UNITS[part[-1]] for part in re.findall(r"[\d.]+[dhms]", text))

@@ -14,12 +14,14 @@ class Scope(StrEnum):
     LANE = "lane"
     TIER = "tier"
     NODE = "node"
+    TRAIN = "train"
 
 
 class Hold(Struct, frozen=True):
-    """A block on an app, one of its lanes or tiers, or a node. Holds never stop a revert.
+    """A block on an app, one of its lanes or tiers, a node, or a train. Holds never stop a revert.
 
-    ``on`` names the app, ``app/code`` or ``app/config``, ``app/tier``, or the node. ``until`` is
+    ``on`` names the app, ``app/code`` or ``app/config``, ``app/tier``, or the node. Who holds a
+    train holds all that would deploy its app, by whatever way and in either lane. ``until`` is
     when it lapses by itself.
     """
 

@@ -257,6 +257,17 @@ class SmokeCheck(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a smoke check has either a url or a command")
 
 
+class TrainSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the app's train runs."""
+
+    size: Annotated[int, Meta(ge=1, le=100)] = 8
+    """How many riders a car has room for."""
+    remind: Seconds = 600.0
+    """How long the train waits for somebody before it reminds them."""
+    lease: Seconds = 900.0
+    """How long it waits for its leader before somebody else leads."""
+
+
 class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything the control plane needs to know of an app; ``headway app apply`` sets it."""
 
@@ -290,3 +301,5 @@ class AppConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where its changes come from; without it, it has builds but no releases."""
     schedule: Schedule | None = None
     """When rollouts may begin and go on; without it, at any time."""
+    train: TrainSettings = TrainSettings()
+    """How the app's train runs."""

@@ -10,6 +10,7 @@ from headway.model.plan import Action, AppConfig, Guarding, Metric
 from headway.model.report import Report
 from headway.model.rollout import NodeState, Rollout
 from headway.model.signal import NodeHold
+from headway.model.train import Train
 from headway.model.verdict import Verdict
 
 
@@ -105,8 +106,43 @@ class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     seen: Annotated[str, Meta(pattern=r"\A\d{1,4}-[a-z]{1,16}\Z")] | None = None
 
 
+class TrainView(Struct, frozen=True):
+    """An app's train, with what people see of it.
+
+    ``topic`` is the train in one line, ``leader`` who leads, ``missing`` whose word is missing,
+    and ``notes`` a sentence each on what it waits for.
+    """
+
+    train: Train
+    topic: str
+    leader: str = ""
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class TrainRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Commands for a train, as they are typed in chat: ``.join with bob; .in``."""
+
+    text: Text
+
+
+class TrainAnswer(Struct, frozen=True):
+    """What was said in return, a line each, and the train as it is now."""
+
+    lines: tuple[str, ...]
+    view: TrainView
+
+
+class LinkCode(Struct, frozen=True):
+    """A code that ``.link`` in a private message exchanges for the caller's name, once."""
+
+    code: str
+    user: str
+    until: float
+
+
 class HoldRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Hold an app, ``app/tier`` or node; ``until`` in seconds since the epoch."""
+    """Hold an app, ``app/tier``, node or app's train; ``until`` in seconds since the epoch."""
 
     scope: Scope
     on: str

@@ -34,6 +34,7 @@ from headway.server.api import (
     schedule,
     store,
     tokens,
+    train,
     upkeep,
 )
 from headway.server.auth.rules import Rule, admit, check_rules
@@ -85,6 +86,9 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     nodes.unpin_node,
     nodes.verify_node,
     nodes.forget_node,
+    train.show_train,
+    train.ask_train,
+    train.offer_link,
     holds.list_holds,
     holds.place_hold,
     holds.lift_hold,

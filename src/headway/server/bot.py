@@ -21,11 +21,12 @@ from headway.model.release import Release
 from headway.model.rollout import LIVE, Phase, Rollout
 from headway.model.schedule import Schedule
 from headway.model.views import ActionRequest, DeployRequest
-from headway.server.database import apps, releases, rollouts
+from headway.server.database import apps, releases, rollouts, trains
 from headway.server.database.connection import Database
 from headway.server.engine import Engine
 from headway.server.lookup import find_build
-from headway.server.releases import EARLIER, Releases
+from headway.server.release_book import EARLIER
+from headway.server.releases import Releases
 from headway.server.situation import Situation, look
 from headway.server.trips import barred
 
@@ -44,7 +45,10 @@ log = structlog.get_logger()
 
 
 class _Seen(Struct, frozen=True):
+    """``driven``: people are aboard the app's train, and so it is theirs to go on."""
+
     known: Situation
+    driven: bool
     newest: Release | None
     tried: tuple[Rollout, ...]
 
@@ -86,7 +90,7 @@ class Bot:
         seen = await self._database.read(lambda c: _see(c, app, now))
         known = seen.known
         plan = known.times.schedule
-        if plan is None or not schedule.bot_drives(plan, now):
+        if plan is None or not schedule.bot_drives(plan, now) or seen.driven:
             return ""
         if known.latest is not None and known.latest.phase in LIVE:
             return await self._open_gate(known, known.latest, now)
@@ -158,8 +162,10 @@ class Bot:
 
 
 def _see(connection: Connection, app: str, now: float) -> _Seen:
+    train = trains.get(connection, app)
     return _Seen(
         known=look(connection, app, now, deep=True),
+        driven=bool(train.order) and not (train.unled and train.run is None),
         newest=next(iter(releases.newest(connection, app, 1)), None),
         tried=rollouts.newest(connection, app, EARLIER),
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from headway.announce.webhook import Webhook
+from headway.chat.settings import ChatSettings
 from headway.model.names import Name
 from headway.model.source import Address
 from headway.model.views import CollectRequest, RepackRequest
@@ -120,3 +121,5 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     smoke_programs: tuple[str, ...] = ()
     """The programs that smoke tests may run on this host, by their absolute paths. They run as the
     server's user, so name what an app's admin may do there, and no interpreter."""
+    chat: tuple[ChatSettings, ...] = ()
+    """Where trains are talked about: a channel of a network for each."""

@@ -74,6 +74,9 @@ IDLE_SECONDS = 1.0
 LOOK_SECONDS = 2.0
 """How often the signal store is looked at, in case somebody else has written to it."""
 
+Along = Callable[[Connection], None]
+"""Writes, in the transaction of a decision, what was decided with it."""
+
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -167,8 +170,18 @@ class Engine:
         signal = signal_of(known.latest) if known.latest else None
         return self._fleet.view(known.config.name, signal, now, known.config.silent_after)
 
-    async def deploy(self, app: str, build: Build, request: DeployRequest, by: str) -> str:
-        """Start a rollout; its id. Raises NotFound, Refused or StoreError."""
+    async def deploy(
+        self,
+        app: str,
+        build: Build,
+        request: DeployRequest,
+        by: str,
+        along: Callable[[Connection, Rollout], None] | None = None,
+    ) -> str:
+        """Start a rollout; its id. Raises NotFound, Refused or StoreError.
+
+        ``along`` writes, in the same transaction, what else was decided with it.
+        """
         async with self._lock(app):
             signalled = await self._heed(app)
             now = self._clock()
@@ -215,7 +228,8 @@ class Engine:
                 await self._roster.renumber(app)
                 started = begin()
             steps.append(Step(None, started, by, "start"))
-            await self._record(steps)
+            also = None if along is None else lambda c: along(c, started.state)
+            await self._record(steps, along=also)
             await self._effects.run(app)
         self._stirred.set()
         return started.state.id
@@ -231,8 +245,18 @@ class Engine:
             trip = structs.replace(trip, barred=await self._held_back(release))
         return trip
 
-    async def act(self, rollout: str, action: str, request: ActionRequest, by: str) -> None:
-        """Let a person act on a rollout. Raises NotFound, Refused or StaleView."""
+    async def act(
+        self,
+        rollout: str,
+        action: str,
+        request: ActionRequest,
+        by: str,
+        along: Along | None = None,
+    ) -> None:
+        """Let a person act on a rollout. Raises NotFound, Refused or StaleView.
+
+        ``along`` writes, in the same transaction, what else was decided with it.
+        """
         if action not in ACTIONS:
             raise NotFound(f"there is no action {action[:80]}; there are {', '.join(ACTIONS)}")
         async with self._lock((await self.known(rollout)).app):
@@ -248,7 +272,7 @@ class Engine:
                 raise Refused(f"{rollout} is not the latest rollout of {state.app} any more")
             now = self._clock()
             event = self._event(action, request.reason, by, known, now)
-            await self._decide(state, event, by, action, now)
+            await self._decide(state, event, by, action, now, along)
             await self._follow(state.app)
         self._stirred.set()
 
@@ -338,14 +362,22 @@ class Engine:
                 return Retry(by, "" if reason == NO_REASON else reason)
 
     async def _decide(
-        self, before: Rollout, event: Event, actor: str, kind: str, now: float
+        self,
+        before: Rollout,
+        event: Event,
+        actor: str,
+        kind: str,
+        now: float,
+        along: Along | None = None,
     ) -> bool:
         """Decide, and if that changes anything, record it and run its effects; whether it did."""
         state = structs.replace(before, epoch=max(before.epoch, self._publisher.passed(before.app)))
         decision = core.decide(state, event, now)
         if decision.state == state:
+            if along is not None:
+                await self._record([], along=along)
             return False
-        await self._record([Step(before, decision, actor, kind)])
+        await self._record([Step(before, decision, actor, kind)], along=along)
         await self._effects.run(before.app)
         return True
 
@@ -358,7 +390,9 @@ class Engine:
             await self._record(steps if decision.state != before else [], void=(pending.id,))
         self._stirred.set()
 
-    async def _record(self, steps: list[Step], void: Iterable[int] = ()) -> None:
+    async def _record(
+        self, steps: list[Step], void: Iterable[int] = (), along: Along | None = None
+    ) -> None:
         """Write steps down; the effects ``void`` are done with."""
         now = self._clock()
 
@@ -367,6 +401,8 @@ class Engine:
                 outbox.done(connection, effect, now)
             for step in steps:
                 record(connection, step, now)
+            if along is not None:
+                along(connection)
 
         await self._database.write(write)
         self._news.journal_grew()

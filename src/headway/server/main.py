@@ -21,6 +21,7 @@ from headway.model.access import Role
 from headway.server import leadership, premises
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.channels import channels
 from headway.server.clock import SteadyClock
 from headway.server.cockpit.routes import cockpit
 from headway.server.config import ServerConfig
@@ -122,7 +123,7 @@ async def _act(
         await plane.start()
         # What is here now stays; without this, each full collection looks at all of it again.
         gc.freeze()
-        async with rounds(plane, config.upkeep):
+        async with rounds(plane, config.upkeep), channels(plane, config.chat):
             await _until_deposed(Listening(plane, config), listener, leading)
     finally:
         await plane.close()

@@ -12,6 +12,7 @@ from headway.model.report import Report
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
 from headway.server.bot import Bot
+from headway.server.chatting import Chat
 from headway.server.config import ForgeSettings
 from headway.server.crier import Crier
 from headway.server.database import tokens
@@ -28,6 +29,7 @@ from headway.server.releases import Releases
 from headway.server.roster import Roster
 from headway.server.supplies import Supplies
 from headway.server.swarms import Swarms
+from headway.server.trains import Trains
 from headway.server.workshop import Workshop
 from headway.signals.frames import update_frame
 from headway.signals.hub import Hub
@@ -95,6 +97,8 @@ class ControlPlane:
             self.releases.held_back,
         )
         self.bot = Bot(database, self.engine, self.releases, clock)
+        self.trains = Trains(database, self.engine, self.news, clock)
+        self.chat = Chat(database, self.callers, self.trains, clock)
         self._swarms = Swarms(self.fleet, release_key, clock)
         self.desk = ReportDesk(database, self.fleet, self._heard, self.news, clock)
         self.guard = guard
@@ -133,6 +137,7 @@ class ControlPlane:
         self.crier.start()
         self.releases.start()
         self.bot.start()
+        self.trains.start()
         if self._direct:
             self.attendance.start()
         self.nodes.start()
@@ -156,6 +161,7 @@ class ControlPlane:
         await self.end_streams()
         await self.attendance.close()
         await self.desk.close()
+        await self.trains.close()
         await self.bot.close()
         await self.releases.close()
         await self.engine.close()

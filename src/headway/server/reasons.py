@@ -2,12 +2,14 @@
 
 from sqlalchemy import Connection
 
-from headway.core import schedule
+from headway.core import schedule, words
+from headway.core.riding import leader
 from headway.core.why import Facts, why
 from headway.errors import StoreError
 from headway.model.release import Release
 from headway.model.rollout import LIVE, FleetView
-from headway.server.database import releases
+from headway.model.train import Train
+from headway.server.database import releases, trains
 from headway.server.plane import ControlPlane
 from headway.server.situation import Situation
 from headway.server.trips import barred
@@ -25,6 +27,7 @@ async def reasons(
     newest = await plane.database.read(read)
     plan = known.times.schedule
     gate, age = plane.releases.gate(app)
+    train = await plane.database.read(lambda c: trains.get(c, app))
     return why(
         Facts(
             app=app,
@@ -41,6 +44,7 @@ async def reasons(
             gate=gate,
             gate_age=age,
             shift=schedule.shift(known.times, now),
+            queue=_queue(train),
             bot=plan is not None and schedule.bot_drives(plan, now),
         )
     )
@@ -53,6 +57,15 @@ def closed(known: Situation, fleet: FleetView, now: float) -> str:
         return barred(known, fleet, now)
     plan = known.config.plans.get("default", ())
     return known.bars(plan[0].tier if plan else "", now, hotfix=False, begins=True)
+
+
+def _queue(train: Train) -> tuple[str, ...]:
+    """Where the train stands, and who leads it, if anybody is aboard."""
+    if not train.riders:
+        return ()
+    aboard = words.count(len(train.riders), "rider")
+    led = f"led by {leader(train)}" if leader(train) else "led by nobody"
+    return (f"the train is {train.state} with {aboard}, {led}: {train.why}",)
 
 
 def _lead(plane: ControlPlane) -> str:

@@ -10,21 +10,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
-from msgspec import Struct, structs
+from msgspec import Struct
 from sqlalchemy import Connection
 
-from headway.core import bisect, lanes, suspects
+from headway.core import lanes
 from headway.core import release as core
-from headway.core.journal import changes
 from headway.core.lanes import Home
-from headway.core.suspects import Suspect
-from headway.errors import HeadwayError, NotFound, Refused
-from headway.model.build import Build
+from headway.errors import HeadwayError, Refused
 from headway.model.names import BuildId
-from headway.model.plan import AppConfig, Metric
+from headway.model.plan import AppConfig
 from headway.model.release import (
-    Built,
-    Change,
     CommitId,
     Lane,
     OpenRevert,
@@ -35,24 +30,18 @@ from headway.model.release import (
     ReleaseDecision,
 )
 from headway.model.release_views import (
-    BisectRequest,
-    BisectView,
     CutRequest,
     HotfixRequest,
     QueueView,
     ReleaseView,
     RevertRequest,
-    SuspectsView,
-    SuspectView,
 )
 from headway.model.releasing import Need, needs
-from headway.model.rollout import Phase, Rollout
-from headway.model.verdict import Outcome
+from headway.model.rollout import Rollout
 from headway.server.database import (
     apps,
     builds,
     deliveries,
-    journal,
     outbox,
     releases,
     rollouts,
@@ -60,14 +49,12 @@ from headway.server.database import (
 from headway.server.database.connection import Database
 from headway.server.database.outbox import Pending, Queue
 from headway.server.news import News
+from headway.server.release_book import EARLIER, ReleaseBook, next_action, record
 from headway.server.situation import look
 from headway.server.workshop import Survey, Workshop
 
 AGAIN_SECONDS = 5.0
 """How often what a repository or a forge did not take is tried again."""
-
-EARLIER = 20
-"""So many earlier releases are searched for what was taken back."""
 
 HEADWAY = "headway"
 
@@ -93,13 +80,13 @@ class _Known(Struct, frozen=True):
         return needs(self.home.owner.releases)
 
 
-class Releases:
-    """Every app's releases."""
+class Releases(ReleaseBook):
+    """Every app's releases, and what is done to them."""
 
     def __init__(
         self, database: Database, workshop: Workshop, news: News, clock: Callable[[], float]
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._workshop = workshop
         self._news = news
         self._clock = clock
@@ -200,7 +187,7 @@ class Releases:
         """Take changes back, or what is suspected. Raises NotFound, Refused, Unreachable …"""
         state = await self.known(release)
         known = await self._known(state.app)
-        changes, reason = await self._to_take_back(state, request)
+        changes, reason = await self.to_take_back(state, request)
         async with self._lock(known):
             state = await self.known(release)
             picks, asks = await asyncio.to_thread(
@@ -209,27 +196,6 @@ class Releases:
             decision = core.decide(state, Picked(picks), (), asks)
             await self._record(state, decision, by, "revert-change")
             await self._run(state.app)
-
-    async def blame(self, release: str) -> SuspectsView:
-        """Who may be to blame for what fails. Raises NotFound."""
-        ranking, failing = await self._ranking(await self.known(release))
-        listed = tuple(SuspectView(one.change, one.why, one.weight) for one in ranking)
-        return SuspectsView(suspects.sentence(ranking, failing), listed)
-
-    async def bisect(self, release: str, request: BisectRequest) -> BisectView:
-        """The next commit to try. Raises NotFound and Refused."""
-        state = bisect.begin(await self.known(release))
-        bad = request.bad or state.bad
-        if not request.good < bad <= state.bad:
-            raise Refused(f"{state.release} has {state.bad} changes; good is less than bad")
-        state = structs.replace(state, good=request.good, bad=bad)
-        return BisectView(
-            bisect.sentence(state),
-            state.good,
-            state.bad,
-            bisect.probe(state),
-            bisect.culprit(state),
-        )
 
     async def held_back(self, release: Release) -> str:
         """Why a config release may not begin: it has a change that waits for the code lane."""
@@ -244,23 +210,6 @@ class Releases:
             )
         return lanes.unfinished(release.changes, missing)
 
-    async def known(self, release: str) -> Release:
-        """The state of a release. Raises NotFound."""
-        state = await self._database.read(lambda c: releases.get(c, release))
-        if state is None:
-            raise NotFound(f"there is no release {release[:80]}; see `headway release list`")
-        return state
-
-    async def newest(self, app: str, limit: int) -> list[Release]:
-        """An app's releases, newest first. Raises NotFound."""
-
-        def read(connection: Connection) -> tuple[Release, ...]:
-            if apps.get(connection, app) is None:
-                raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
-            return releases.newest(connection, app, limit)
-
-        return [*await self._database.read(read)]
-
     async def view(self, release: str) -> ReleaseView:
         """A release as people see it. Raises NotFound."""
         state = await self.known(release)
@@ -273,7 +222,7 @@ class Releases:
         live, rollout = await self._database.read(read)
         is_live = state.build is not None and state.build == live
         trouble = self.trouble(state.app) if state.pushed != state.head else ""
-        action, sentence = _next(state, rollout, is_live)
+        action, sentence = next_action(state, rollout, is_live)
         return ReleaseView(
             release=state,
             live=is_live,
@@ -292,36 +241,6 @@ class Releases:
             log.info("a forge has news", forge=forge)
             self.heard += 1
         return fresh
-
-    async def _to_take_back(
-        self, state: Release, request: RevertRequest
-    ) -> tuple[tuple[Change, ...], str]:
-        if not request.changes:
-            ranking, failing = await self._ranking(state)
-            one = suspects.named(ranking)
-            if one is None:
-                raise Refused(suspects.sentence(ranking, failing))
-            return (one.change,), request.reason or one.why
-        brought = [*state.changes, *(pick.change for pick in state.picks)]
-        found: list[Change] = []
-        for wanted in request.changes:
-            named = core.find(dict.fromkeys(brought), wanted)
-            if not named:
-                raise NotFound(
-                    f"{state.id} has no change {wanted[:64]}; see `headway release show`"
-                )
-            found += named
-        return tuple(sorted(set(found), key=brought.index)), request.reason
-
-    async def _ranking(self, state: Release) -> tuple[tuple[Suspect, ...], tuple[Metric, ...]]:
-        def read(connection: Connection) -> tuple[AppConfig | None, tuple[Rollout, ...]]:
-            return apps.get(connection, state.app), rollouts.newest(connection, state.app, EARLIER)
-
-        config, recent = await self._database.read(read)
-        mine = next((one for one in recent if one.release == state.id), None)
-        failed = _failed(mine) if mine else set()
-        failing = tuple(m for m in (config.metrics if config else ()) if m.name in failed)
-        return suspects.suspects(state, failing), failing
 
     async def _known(self, app: str) -> _Known:
         def read(connection: Connection) -> _Known:
@@ -424,56 +343,3 @@ class Releases:
 
     def _lock(self, known: _Known) -> asyncio.Lock:
         return self._locks.setdefault(known.home.owner.name, asyncio.Lock())
-
-
-def record(
-    connection: Connection,
-    before: Release | None,
-    decision: ReleaseDecision,
-    actor: str,
-    kind: str,
-    now: float,
-) -> None:
-    """Write a decision down: the state row, a journal row, and the effects."""
-    state = decision.state
-    releases.put(connection, state)
-    journal.append(
-        connection,
-        at=now,
-        app=state.app,
-        release=state.id,
-        actor=actor,
-        kind=kind,
-        why=decision.why,
-        changes=changes(before, state),
-    )
-    outbox.add(connection, state.app, state.id, decision.effects, Queue.RELEASE)
-
-
-def note_build(connection: Connection, build: Build, by: str, now: float) -> None:
-    """A build was published: if a release waits for it, it has it from now on."""
-    state = releases.with_commit(connection, build.app, build.commit)
-    if state is None:
-        return
-    decision = core.decide(state, Built(build.id, build.commit, by))
-    if decision.state != state:
-        record(connection, state, decision, by, "built", now)
-
-
-def _failed(rollout: Rollout) -> set[str]:
-    verdicts = {v.metric for v in rollout.verdicts if v.outcome is Outcome.FAIL}
-    return verdicts | {
-        key.partition(":")[2] for key in rollout.objections if key.startswith("metric:")
-    }
-
-
-def _next(state: Release, rollout: Rollout | None, is_live: bool) -> tuple[str, str]:
-    """The one obvious action on a release, and the sentence beside it."""
-    if is_live:
-        return "", f"{state.tags[-1].name} is live"
-    if state.build is None:
-        return "build", f"{state.tags[-1].name} waits for its build, of {state.head[:12]}"
-    if rollout is not None and rollout.target == state.build:
-        ended = rollout.phase in (Phase.REVERTED, Phase.REVERTING)
-        return ("revert", rollout.why) if ended else ("", f"{rollout.id} deploys it")
-    return "deploy", f"{state.tags[-1].name} is built, and can be deployed"

@@ -22,6 +22,9 @@ from headway.signals.zookeeper_session import Session
 SESSION_SECONDS = 10.0
 """The session that reads, watches, and writes what is bound to no lease."""
 
+AT_ONCE = 128
+"""How many keys of a prefix are read at a time."""
+
 _Wake = Callable[[Any], None]
 
 
@@ -178,8 +181,15 @@ class ZooKeeperSignals:
     async def _walk(self, paths: set[str], wake: _Wake | None) -> dict[str, Entry | None]:
         """The entries at ``paths`` and of all that is below them; ``wake`` tells of changes."""
         found: dict[str, Entry | None] = {}
+        # Of tens of thousands of requests at once the last would not be answered in time.
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def look_below(path: str) -> tuple[Entry | None, tuple[str, ...]]:
+            async with gate:
+                return await self._look_below(path, wake)
+
         while paths:
-            looked = await asyncio.gather(*(self._look_below(path, wake) for path in paths))
+            looked = await asyncio.gather(*map(look_below, paths))
             found |= {self._key(p): e for p, (e, _) in zip(paths, looked, strict=True)}
             paths = {below for _, belows in looked for below in belows}
         return found
@@ -187,6 +197,14 @@ class ZooKeeperSignals:
     async def _look_below(
         self, path: str, wake: _Wake | None
     ) -> tuple[Entry | None, tuple[str, ...]]:
+        if wake is None:
+            # Who is not to be told of children needs to ask only where there are some.
+            try:
+                data, stat = await self._main.read("get", path)
+            except NoNodeError:
+                return None, ()
+            if not stat.numChildren:
+                return _entry(data, stat), ()
         entry = await self._look(path, wake)
         try:
             names = await self._main.read("get_children", path, watch=wake)

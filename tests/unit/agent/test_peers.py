@@ -45,6 +45,9 @@ class Counting:
     def size(self, path: str) -> int | None:
         return self._origin.size(path)
 
+    def close(self) -> None:
+        self._origin.close()
+
     @property
     def contents(self) -> list[str]:
         return [path for path in self.read_paths if "attestation" not in path]
@@ -95,6 +98,7 @@ class Site:
         self.holder = Node(room / "holder" / "web")
         for build in self.builds:
             self.holder.bring(self.fetcher(), build)
+        self.holder.slots.tidy(set(), lambda: None)
         self.origin.read_paths.clear()
         self.serving = Serving(
             "127.0.0.1:0", room / "holder", ["web"], RELEASE_TRUST, connections=4, rate=1e9

@@ -239,6 +239,7 @@ def test_a_damaged_listing_is_named_by_its_directory(
 ) -> None:
     slot = bench.prepare({"d": (Kind.DIRECTORY, ""), "d/f": (Kind.FILE, "one")})
     bench.serve(slot)
+    bench.slots.tidy(set(), lambda: None)
     entry = bench.slots.manifest(next(iter(bench.shelf.builds))).find("d")
     assert entry is not None
     place = bench.slots.app / "listings" / entry.digest[:2] / entry.digest

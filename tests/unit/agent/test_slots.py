@@ -250,6 +250,108 @@ def test_slots_beyond_three_are_given_up(bench: Bench) -> None:
     assert set(bench.memory.state.slots) == {"1", "2", "3"}
 
 
+def serve(bench: Bench, text: str) -> str:
+    """Deploy as a worker does, with the build before as the last good one, and tidy up."""
+    slot = bench.prepare(text)
+    state = bench.memory.state
+    good, build = state.running, state.slots[slot].build
+    switch(bench.slots.app, slot)
+    bench.memory.keep(running=slot, good=good)
+    keep = {state.slots[good].build, build} if good else {build}
+    bench.slots.tidy({one for one in keep if one}, quiet)
+    return slot
+
+
+def test_a_spare_is_what_runs_a_second_time_and_the_next_build_starts_from_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [serve(bench, text) for text in "ABC"] == ["1", "2", "3"]
+    known = bench.memory.state.slots
+    assert (known["1"].spare, known["1"].build) == (True, known["3"].build)
+    assert [bench.text(slot) for slot in "123"] == ["C", "B", "C"]
+    relinked: list[str] = []
+    monkeypatch.setattr(Content, "relink", lambda *given: relinked.append(given[2]))
+    build = bench.shelf.add(files(f="C", same="same"))
+    assert bench.slots.holding(build) == "3", "a spare is never switched to"
+    assert bench.prepare("D") == "1"
+    assert relinked == ["f"], "only what changes is touched"
+    assert not bench.memory.state.slots["1"].spare
+
+
+def test_a_spare_is_not_told_of(bench: Bench) -> None:
+    builds = []
+    for text in "ABC":
+        slot = serve(bench, text)
+        builds.append(bench.memory.state.slots[slot].build)
+    assert bench.slots.cold() == builds[1]
+    assert bench.slots.builds() == [builds[2], builds[1]]
+
+
+def test_an_agent_killed_while_it_makes_a_spare_makes_the_slot_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(bench, "A")
+    serve(bench, "B")
+    slot = bench.prepare("C")
+    switch(bench.slots.app, slot)
+    bench.memory.keep(running=slot, good="2")
+
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(durable, "sync_file_system", killed)
+        bench.slots.tidy(set(), quiet)
+    again = Slots(bench.slots.app, Memory(bench.slots.app))
+    assert again._memory.state.slots["1"] == Slot()
+    again.tidy(set(), quiet)
+    assert not again._memory.state.slots["1"].spare, "nothing is known of what is in it"
+    bench.memory, bench.slots = again._memory, again
+    assert bench.prepare("D") == "1"
+    assert set(snapshot(bench.slots.path("1"))) == {"f", "same"}
+
+
+def test_no_spare_is_made_of_a_slot_that_is_used_or_where_a_hook_has_worked(bench: Bench) -> None:
+    for text in "AB":
+        serve(bench, text)
+    with subprocess.Popen(["sleep", "60"], cwd=bench.slots.path("1")) as sleeper:
+        assert serve(bench, "C") == "3"
+        assert bench.text("1") == "A"
+        sleeper.kill()
+    bench.slots.tidy(set(), quiet)
+    assert bench.text("1") == "C"
+    slot = bench.prepare("D", hooked=True)
+    switch(bench.slots.app, slot)
+    bench.memory.keep(running=slot, good="3")
+    bench.slots.tidy(set(), quiet)
+    assert not any(known.spare for known in bench.memory.state.slots.values())
+
+
+def test_listings_that_arrived_outlive_the_agent_and_get_files_of_their_own(bench: Bench) -> None:
+    slot = bench.prepare("A")
+    build = bench.memory.state.slots[slot].build
+    assert build is not None
+    arrived = bench.slots.app / "listings" / "arrived"
+    assert [path.name for path in arrived.iterdir()] == [build]
+    again = Slots(bench.slots.app, Memory(bench.slots.app))
+    content = again.listing(build)
+    assert content is not None
+    again.tidy({build}, quiet)
+    assert not list(arrived.iterdir())
+    assert Slots(bench.slots.app, Memory(bench.slots.app)).listing(build) == content
+
+
+def test_a_torn_file_of_listings_is_not_believed(bench: Bench) -> None:
+    slot = bench.prepare("A")
+    build = bench.memory.state.slots[slot].build
+    assert build is not None
+    torn = bench.slots.app / "listings" / "arrived" / build
+    torn.write_bytes(torn.read_bytes()[:-1])
+    bench.slots = Slots(bench.slots.app, Memory(bench.slots.app))
+    assert bench.slots.listing(build) is None
+    assert set(snapshot(bench.slots.path(bench.prepare("B")))) == {"f", "same"}
+
+
 class _News(Exception):
     pass
 

@@ -320,7 +320,8 @@ def test_following_an_app_without_entries_begins_now(headway: Any, api: FakeApi)
     api.on("GET", "/v1/events", InvalidInput("enough of it"))
     assert headway("journal", "--follow", "--app", "api").out == ""
     newest, page, stream = api.asked
-    assert (newest.query, page.query) == ({"limit": ["1"]}, {"app": ["api"], "limit": ["50"]})
+    told = {"app": ["api"], "limit": ["50"], "told": ["true"]}
+    assert (newest.query, page.query) == ({"limit": ["1"]}, told)
     assert stream.last_event_id == "41"
 
 

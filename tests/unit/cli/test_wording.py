@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.cli.wording import ago, clean, clock, duration, parse_duration, short, size
-from headway.core.words import count
+from headway.cli.wording import ago, clock, duration, short, size
+from headway.core.words import clean, count, parse_duration
 from headway.errors import InvalidInput
 
 

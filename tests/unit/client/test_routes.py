@@ -32,6 +32,7 @@ from headway.model.views import (
     PinRequest,
     RepackRequest,
     TokenRequest,
+    TrainRequest,
     TuneRequest,
 )
 from tests.docs.generate import routes
@@ -53,6 +54,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "rollouts": ("web",),
     "rollout": ("r1",),
     "act": ("r1", "pause", ActionRequest()),
+    "train": ("web",),
+    "ask_train": ("web", TrainRequest(".join")),
     "replay": ("r1",),
     "tune": ("web", TuneRequest()),
     "explain_metric": ("web", "errors"),

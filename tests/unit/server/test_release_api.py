@@ -11,6 +11,7 @@ from headway.model.access import Role
 from headway.model.plan import AppConfig
 from headway.model.releasing import ConfigLane, Releasing
 from headway.model.schedule import Rota, Schedule
+from headway.model.train import Join
 from headway.server.config import ForgeKind, ForgeSettings
 from headway.server.database import apps
 from tests.repository import Origin
@@ -211,3 +212,16 @@ async def test_a_message_counts_once_and_only_if_it_is_signed(web: Web, tmp_path
     assert await send(signed, "1") == 202
     assert await send(signed, "2") == 202, "another delivery id does not make it another message"
     assert web.plane.releases.heard == 1
+
+
+async def test_why_tells_of_the_train_and_who_leads_it(web: Web) -> None:
+    await configure(web, AppConfig(name="web", plans={"default": PLAN}))
+    before = (await web(V, "GET", "/v1/apps/web/why")).json()["sentences"]
+    assert not any("the train" in sentence for sentence in before)
+    await web.plane.trains.ask("web", Join("ann"), "join", "ann")
+    (told,) = [
+        sentence
+        for sentence in (await web(V, "GET", "/v1/apps/web/why")).json()["sentences"]
+        if "the train" in sentence
+    ]
+    assert told.startswith("the train is boarding with 1 rider, led by ann: ")

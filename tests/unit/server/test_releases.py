@@ -21,7 +21,7 @@ from headway.server.config import ForgeKind, ForgeSettings
 from headway.server.database import apps, builds, journal, outbox, rollouts
 from headway.server.database.outbox import Queue
 from headway.server.plane import ControlPlane
-from headway.server.releases import note_build
+from headway.server.release_book import note_build
 from headway.server.workshop import Workshop
 from headway.signals.memory import MemorySignals
 from tests.repository import Origin, git

@@ -17,7 +17,7 @@ from headway.server.auth.rules import Rule
 from headway.server.database import apps, builds, journal
 from headway.server.lookup import find_build
 from headway.server.plane import ControlPlane
-from headway.server.releases import note_build
+from headway.server.release_book import note_build
 from headway.signing import MAX_ENVELOPE_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Holds on apps, tiers and nodes."""
+"""Holds on apps, their trains, tiers and nodes."""
 
 import re
 from secrets import token_hex
@@ -38,7 +38,7 @@ async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) 
         await plane.roster.hold(data.on, NodeHold(caller.name, data.reason, data.until))
         return hold
     app, slash, tier = data.on.partition("/")
-    if data.scope is Scope.APP and slash:
+    if data.scope in (Scope.APP, Scope.TRAIN) and slash:
         raise InvalidInput("an app is held by its name; hold one tier as scope tier, APP/TIER")
     if data.scope is Scope.LANE and tier not in set(Lane):
         raise InvalidInput("a lane is held as APP/code or APP/config")

@@ -15,6 +15,9 @@ After = Annotated[
 ]
 
 
+Told = Annotated[bool, QueryParameter(description="Only what has a sentence")]
+
+
 @get("/v1/journal", opt={"role": Rule.VIEWER}, summary="What was decided, by whom and why")
 async def read_journal(
     plane: Plane,
@@ -23,6 +26,7 @@ async def read_journal(
     release: Filter = None,
     after: After = None,
     limit: Limit = 100,
+    told: Told = False,
 ) -> list[JournalEntry]:
     """Oldest first: the first entries after ``after``, or without it the newest ones."""
     if app:
@@ -34,7 +38,7 @@ async def read_journal(
     return list(
         await plane.database.read(
             lambda c: journal.entries(
-                c, app=app, rollout=rollout, release=release, after=after, limit=limit
+                c, app=app, rollout=rollout, release=release, after=after, limit=limit, told=told
             )
         )
     )

@@ -26,7 +26,7 @@ async def deploy(
     """Start a rollout. With ``supersede`` it takes the place of one that is under way."""
     await plane.engine.situation(app)
     build = await plane.database.read(lambda c: find_build(c, app, data.build))
-    rollout = await plane.engine.deploy(app, build, data, caller.name)
+    rollout = await plane.trains.deploy(app, build, data, caller.name)
     return await show_rollout(plane, rollout)
 
 
@@ -58,5 +58,5 @@ async def act(
     rollout: InPath, action: InPath, data: JSONBody[ActionRequest], plane: Plane, caller: Caller
 ) -> RolloutView:
     """With ``seen``, what pushes a build further fails as stale when the rollout has moved on."""
-    await plane.engine.act(rollout, action, data, caller.name)
+    await plane.trains.act(rollout, action, data, caller.name)
     return await show_rollout(plane, rollout)

@@ -51,6 +51,11 @@ class Callers:
         token = self._by_name.get(name)
         return token.hash if token is not None and token.role is Role.NODE else ""
 
+    def named(self, name: str) -> Identity | None:
+        """The person who has a token of this name, with its role; None where nobody has."""
+        token = self._by_name.get(name)
+        return None if token is None or token.role is Role.NODE else Identity(name, token.role)
+
     def identify(self, secret: str) -> Identity:
         """Whose secret this is. Raises Unauthenticated."""
         return self.recall(fingerprint(secret))

@@ -69,7 +69,7 @@ def _read(connection: Connection, app: str, now: float) -> _Known:
         situation,
         rollouts.last_succeeded(connection, app),
         journal.entries(connection, rollout=latest, after=0, limit=1),
-        journal.entries(connection, app=app, limit=JOURNAL_ENTRIES),
+        journal.entries(connection, app=app, limit=JOURNAL_ENTRIES, told=True),
     )
 
 

@@ -113,7 +113,7 @@ async def act(
     """Act on the rollout as the page showed it; when it has moved on, show it anew instead."""
     form = await request.form()
     try:
-        await plane.engine.act(rollout, action, _request(action, form), caller.name)
+        await plane.trains.act(rollout, action, _request(action, form), caller.name)
     except HeadwayError as problem:
         return await site.app(request, caller, app, problem)
     return answers.elsewhere(f"/apps/{app}")

@@ -44,9 +44,15 @@ def entries(
     release: str | None = None,
     after: int | None = None,
     limit: int,
+    told: bool = False,
 ) -> tuple[JournalEntry, ...]:
-    """Oldest first: the first ``limit`` after the number ``after``, or without it the newest."""
+    """Oldest first: the first ``limit`` after the number ``after``, or without it the newest.
+
+    With ``told``, only what has a sentence: not how a train has taken note of its rollout.
+    """
     query = select(journal).limit(limit)
+    if told:
+        query = query.where(journal.c.why != "")
     if app is not None:
         query = query.where(journal.c.app == app)
     if rollout is not None:

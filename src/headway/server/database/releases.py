@@ -37,6 +37,12 @@ def newest(connection: Connection, app: str, limit: int) -> tuple[Release, ...]:
     return tuple(connection.scalars(query.order_by(releases.c.number.desc()).limit(limit)))
 
 
+def newest_id(connection: Connection, app: str) -> str:
+    """The id of the app's last release, without the rest of it; empty before the first."""
+    query = select(releases.c.id).where(releases.c.app == app)
+    return connection.scalar(query.order_by(releases.c.number.desc()).limit(1)) or ""
+
+
 def last_number(connection: Connection, app: str) -> int:
     """The highest number that a release of the app has had; 0 before the first."""
     return connection.scalar(select(func.max(releases.c.number)).where(releases.c.app == app)) or 0

@@ -35,6 +35,7 @@ from headway.model.report import Report
 from headway.model.rollout import LIVE, Effect, Rollout
 from headway.model.schedule import Frozen, Takeover
 from headway.model.signal import NodeRecord
+from headway.model.train import Train
 from headway.model.verdict import Verdict
 
 
@@ -42,10 +43,12 @@ class Document(TypeDecorator[Any]):
     """A value of the model, stored as JSON text."""
 
     impl = Text
-    cache_ok = False
+    cache_ok = True
 
     def __init__(self, kind: Any) -> None:
         super().__init__()
+        # By the name of the parameter, SQLAlchemy tells the statements of one kind from another's.
+        self.kind = kind
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:
@@ -205,6 +208,29 @@ tokens = Table(
     Column("role", String(16), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
+)
+
+trains = Table(
+    "trains",
+    metadata,
+    Column("app", ForeignKey("apps.name"), primary_key=True),
+    Column("state", Document(Train), nullable=False),
+)
+
+chat_links = Table(
+    "chat_links",
+    metadata,
+    Column("network", String(63), primary_key=True),
+    Column("account", String(255), primary_key=True),
+    Column("user", String(128), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+chat_cursors = Table(
+    "chat_cursors",
+    metadata,
+    Column("channel", String(255), primary_key=True),
+    Column("seq", Integer, nullable=False),
 )
 
 guard_buckets = Table(

@@ -1,0 +1,1 @@
+"""Chat: the grammar of commands and what is said in return (pure), and the networks."""
