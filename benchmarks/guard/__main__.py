@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from benchmarks.guard import measure
 from benchmarks.guard.cases import FAULTS, HARMLESS, Case, big_errors
-from benchmarks.guard.measure import GUARD, NEVER, PEERS, Faults, Judged, faults, wilson
+from benchmarks.guard.measure import FINER, GUARD, NEVER, PEERS, Faults, Judged, faults, wilson
 from benchmarks.guard.peers import Thresholds
 from benchmarks.guard.shapes import Half, home
 from benchmarks.guard.traffic import Batch
@@ -69,11 +69,12 @@ def play(
     metrics: int,
     peers: Sequence[str],
     batch: int,
+    history: bool = False,
 ) -> Played:
     """Judge ``each`` rollouts of every case and traffic, in batches that fit into memory."""
     done: list[tuple[Batch, dict[str, Judged]]] = []
     for begin in range(0, each, batch):
-        part = Batch(seed + begin, half, cases, rates, min(batch, each - begin), metrics)
+        part = Batch(seed + begin, half, cases, rates, min(batch, each - begin), metrics, history)
         done.append((part, measure.judge(part, peers)))
     joined = {
         name: Judged(
@@ -100,7 +101,7 @@ class Report:
     """Everything that is measured, and the words for it."""
 
     def __init__(self, half: Half, sizes: Sizes) -> None:
-        self.bad = play(half, 1, FAULTS, RATES, sizes.bad, 10, tuple(PEERS), sizes.batch)
+        self.bad = play(half, 1, FAULTS, RATES, sizes.bad, 10, (FINER, *PEERS), sizes.batch)
         self.good = {
             metrics: play(
                 half,
@@ -109,13 +110,18 @@ class Report:
                 (AIMED_AT,),
                 each,
                 metrics,
-                tuple(PEERS) if metrics == 10 else (),
+                (FINER, *PEERS) if metrics == 10 else (FINER,),
                 sizes.batch if metrics == 100 else each,
             )
             for metrics, each in sizes.good.items()
         }
         self.crowd = play(half, 7, HARMLESS, (AIMED_AT,), sizes.peers_at_100, 100, tuple(PEERS), 15)
+        self.seasoned = play(
+            half, 10_000, HARMLESS, (AIMED_AT,), sizes.good[10], 10, (), sizes.good[10], True
+        )
+        self.seasoned_bad = play(half, 1, FAULTS, RATES, sizes.bad, 10, (), sizes.batch, True)
         self.milliseconds = measure.milliseconds()
+        self.memory = measure.growth()
 
     def false_reverts(self, name: str) -> tuple[float, tuple[float, float]]:
         """Per healthy rollout at 100 metrics, with its interval."""
@@ -163,8 +169,16 @@ class Report:
         return {
             **self.figures(GUARD),
             "judge_ms_5000_series": round(self.milliseconds, 2),
+            "memory_growth_kb_1000_ticks": round(self.memory, 1),
+            "recall_2x_with_history": round(self._big_with_history(), 4),
             "peers": {name: self.figures(name) for name in PEERS},
         }
+
+    def _big_with_history(self) -> float:
+        """Recall of at least twice the errors where the season is known."""
+        ready = self.seasoned_bad.judged[GUARD].ready
+        pairs = zip(self.seasoned_bad.cases, ready, strict=True)
+        return self.seasoned_bad.at(GUARD, [big_errors(c) and bool(ok) for c, ok in pairs]).recall
 
     def plot(self, path: Path) -> None:
         """Draw recall against false reverts at 10 metrics."""
@@ -182,7 +196,7 @@ class Report:
         head = "| judge | false reverts at 1 | 10 | 100 metrics | precision | recall ≥ 2× errors |"
         lines = [head + " recall, all faults |", "|---|---|---|---|---|---|---|"]
         every = [True] * len(self.bad.cases)
-        for name in (GUARD, *PEERS):
+        for name in (GUARD, FINER, *PEERS):
             cells = [
                 "" if part is None else _share(stopped(part, name), len(part.cases))
                 for part in self._healthy(name)
@@ -191,12 +205,14 @@ class Report:
             cells += [f"{self.precision(name):.3f}", _share(big.found, big.rollouts)]
             cells.append(f"{self.bad.at(name, every).recall:.1%}")
             lines.append(f"| {name} | {' | '.join(cells)} |")
-        lines += ["", "| healthy rollouts (10 metrics) | reverted | paused |", "|---|---|---|"]
+        head = "| healthy rollouts (10 metrics) | reverted | paused | with history: reverted |"
+        lines += ["", head + " paused |", "|---|---|---|---|---|"]
         healthy = self.good[10]
         for case in HARMLESS:
             rows = np.array([c is case for c in healthy.cases])
-            mine = healthy.judged[GUARD]
-            counts = [int((part[rows] < NEVER).sum()) for part in (mine.first, mine.paused)]
+            mine, seasoned = healthy.judged[GUARD], self.seasoned.judged[GUARD]
+            parts = (mine.first, mine.paused, seasoned.first, seasoned.paused)
+            counts = [int((part[rows] < NEVER).sum()) for part in parts]
             shown = " | ".join(_share(hits, int(rows.sum())) for hits in counts)
             lines.append(f"| {case.name} | {shown} |")
         head = "| fault | size | requests/s | traffic suffices | found | delay p50, p90, min |"
@@ -210,9 +226,9 @@ class Report:
 
     def _healthy(self, name: str) -> list[Played | None]:
         return [
-            self.good[1] if name == GUARD else None,
+            self.good[1] if name in (GUARD, FINER) else None,
             self.good[10],
-            self.good[100] if name == GUARD else self.crowd,
+            self.good[100] if name in (GUARD, FINER) else self.crowd,
         ]
 
     def _row(self, case: Case, rate: float) -> str:

@@ -57,6 +57,8 @@ class Case(Struct, frozen=True):
     metric: int | None = None
     size: str = ""
     onset: int = 0
+    daily: bool = False
+    """Whether the same happens every day at this hour."""
 
     @property
     def touches(self) -> tuple[int, ...]:
@@ -175,7 +177,7 @@ HARMLESS = (
     Case("scrape gap", gap),
     Case("counter reset", reset),
     Case("silent source", silent),
-    Case("daily peak", peak),
+    Case("daily peak", peak, daily=True),
 )
 """What must not be reverted."""
 

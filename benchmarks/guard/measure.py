@@ -2,10 +2,11 @@
 
 import itertools
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from benchmarks.guard.cases import HARMLESS, STAGES, TICK, Case, stages
@@ -53,6 +54,39 @@ class Judged(Struct, frozen=True):
     ready: Flags
 
 
+FINER = "headway, min_effect 2 %"
+"""The guard once more, told to speak of smaller differences."""
+
+
+class Finer:
+    """The guard with a smaller least effect, as one more rule; its pauses do not count."""
+
+    def __init__(self, terms: Terms) -> None:
+        tolerance = np.full_like(terms.tolerance, np.log1p(0.02))
+        self._terms = structs.replace(terms, tolerance=tolerance)
+        self._panel = Panel(self._terms)
+        self._before: list[Tick] | None = []
+        self._ended = False
+
+    def learn(self, tick: Tick) -> None:
+        """A tick from before the deploy."""
+        if self._before is not None:
+            self._before.append(tick)
+
+    def look(self, tick: Tick, ends_step: bool) -> Flags:
+        """Which series would revert."""
+        if self._before is not None:
+            self._panel.begin_tier(self._before)
+            self._before = None
+        elif self._ended:
+            self._panel.begin_step()
+        self._ended = ends_step
+        self._panel.look(tick)
+        found = conclude(self._terms, self._panel.numbers(), Guarding().silence / TICK)
+        stops = (Finding.WORSE, Finding.BEYOND, Finding.CANARY_SILENT)
+        return np.asarray(np.isin(found, stops), dtype=bool)
+
+
 class Guarded:
     """The guard as one more rule; it can pause besides."""
 
@@ -89,7 +123,8 @@ def judge(batch: Batch, peers: Sequence[str] = tuple(PEERS)) -> dict[str, Judged
     """Let the guard and the peers judge the same rollouts."""
     size, metrics = batch.rollouts, batch.metrics
     guard = Guarded(batch)
-    rules = {name: PEERS[name](guard._terms) for name in peers}
+    known = {**PEERS, FINER: Finer}
+    rules = {name: known[name](guard._terms) for name in peers}
     cases = [batch.cases[index] for index in batch.case_of()]
     touched = np.array([[m in case.touches for m in range(metrics)] for case in cases])
     first = {name: np.full(size, NEVER) for name in (GUARD, *peers)}
@@ -139,7 +174,8 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     middle = share + z2 / (2 * trials)
     spread = 1.96 * float(np.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)))
     low, high = ((middle + side * spread) / (1 + z2 / trials) for side in (-1, 1))
-    return max(low, 0.0), min(high, 1.0)
+    # Rounding must not leave the share itself outside.
+    return max(min(low, share), 0.0), min(max(high, share), 1.0)
 
 
 class Faults(Struct, frozen=True):
@@ -186,6 +222,26 @@ def _quantile(values: Values, share: float) -> float | None:
         return None
     found = float(np.sort(values)[min(int(np.ceil(share * len(values))) - 1, len(values) - 1)])
     return found if np.isfinite(found) else None
+
+
+def growth(series: int = 5000, ticks: int = 1000) -> float:
+    """By how many kB the memory of so many series grows over so many ticks, once it has begun."""
+    metrics = 10
+    batch = Batch(1, Half.REPORT, HARMLESS[:1], (1000.0,), series // metrics, metrics)
+    guard = Guarded(batch)
+    guard.begin([])
+    some = [tick for _, tick in itertools.islice(play(batch), 10)]
+    tracemalloc.start()
+    try:
+        for tick in some:
+            guard.look(tick, begins_step=False)
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(ticks):
+            guard.look(some[number % len(some)], begins_step=False)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return (after - before) / 1000
 
 
 def milliseconds(series: int = 5000, looks: int = 40) -> float:

@@ -20,6 +20,12 @@ STEP = 300.0
 FAMILIES = ("realAWSCloudwatch", "realKnownCause", "realTweets", "realTraffic", "realAdExchange")
 """Folders of the data; in each, every second series belongs to the other half."""
 
+DAY = 288
+"""Values a day."""
+
+DAYS = range(1, 8)
+"""How many days before a window are known."""
+
 FEWEST = 1500
 """Values that a series must have."""
 
@@ -52,18 +58,32 @@ def shapes(half: Half) -> list[Values]:
     return [shape for path in mine if len(shape := _read(path)) >= FEWEST]
 
 
-def windows(source: np.random.Generator, half: Half, number: int, seconds: float) -> Values:
-    """(number, seconds / 20) windows at random places, a value each 20 s, interpolated."""
+def windows(
+    source: np.random.Generator, half: Half, number: int, seconds: float
+) -> tuple[Values, Values]:
+    """(number, seconds / 20) windows at random places, a value each 20 s, interpolated.
+
+    And the same hours of the seven days before, (number, 7, steps), a value each five minutes; NaN
+    where the series had not begun.
+    """
     series = shapes(half)
     steps = int(seconds / STEP) + 2
     ticks = np.arange(int(seconds / 20)) * 20 / STEP
     whole, part = ticks.astype(int), ticks % 1
-    rows = []
+    rows, earlier = [], []
     for index in source.integers(len(series), size=number):
         first = source.integers(len(series[index]) - steps)
         piece = series[index][first : first + steps + 1]
         rows.append(piece[whole] * (1 - part) + piece[np.minimum(whole + 1, steps)] * part)
-    return np.array(rows)
+        earlier.append([_step_means(series[index], int(first) - day * DAY, steps) for day in DAYS])
+    return np.array(rows), np.array(earlier)
+
+
+def _step_means(series: Values, first: int, steps: int) -> Values:
+    places = np.arange(first, first + steps)
+    inside = (places >= 0) & (places + 1 < len(series))
+    safe = np.clip(places, 0, len(series) - 2)
+    return np.where(inside, (series[safe] + series[safe + 1]) / 2, np.nan)
 
 
 def _read(path: Path) -> Values:

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from benchmarks.guard.cases import TICK, Case, Factors, stages
 from benchmarks.guard.shapes import Half, windows
+from headway.guard.counters import SLOT
+from headway.guard.evidence import WIDTH
 from headway.guard.numbers import Tick
+from headway.guard.season import BACK, NEAR, Seasons
 from headway.model.plan import Direction, Importance, Kind, Metric
 
 Values = NDArray[np.float64]
@@ -87,6 +90,8 @@ class Batch(Struct, frozen=True):
     rates: Sequence[float]
     each: int
     metrics: int
+    history: bool = False
+    """Whether the season is known, from the same hours of the days before."""
 
     @property
     def rollouts(self) -> int:
@@ -108,14 +113,20 @@ def play(batch: Batch) -> Iterator[tuple[int, Tick]]:
     kinds, size = sorts(batch.metrics), batch.rollouts
     schedule = stages()
     seconds = (BEFORE + len(schedule)) * TICK
-    pool = windows(source, batch.half, SHARED_SHAPES, seconds)
-    load = pool[source.integers(len(pool), size=size)]
-    load = load / load[:, :BEFORE].mean(axis=1, keepdims=True)
-    own = pool[source.integers(len(pool), size=(batch.metrics, size))]
+    pool, days = windows(source, batch.half, SHARED_SHAPES, seconds)
+    whose = source.integers(len(pool), size=size)
+    usual = pool[whose, :BEFORE].mean(axis=1, keepdims=True)
+    load = pool[whose] / usual
+    own_of = source.integers(len(pool), size=(batch.metrics, size))
+    own = pool[own_of]
     calm = np.array([0.5 if sort.metric.per else 1.0 for sort in kinds])
     level = np.exp(source.uniform(-1.1, 1.1, (batch.metrics, size)))
     off = source.normal(size=(2, batch.metrics, size))
     cases, rates = batch.case_of(), batch.rate_of()
+    known: _History | None = None
+    if batch.history:
+        loads = days[whose] / usual[:, :, None]
+        known = _History(_earlier(batch, kinds, loads, days[own_of], level, calm), kinds, size)
     for tick in range(-BEFORE, len(schedule)):
         share, before, since = schedule[max(tick, 0)]
         since = since if tick >= 0 else BEFORE
@@ -145,7 +156,72 @@ def play(batch: Batch) -> Iterator[tuple[int, Tick]]:
             table[0, :, index], table[2, :, index] = events * heard
             table[1, :, index], table[3, :, index] = exposure * heard
         canary, exposure, control, control_exposure, season = table.reshape(5, -1)
+        if known is not None:
+            season = known.score(tick, control, control_exposure)
         yield tick, Tick(canary, exposure, control, control_exposure, season)
+
+
+class _History:
+    """Earlier days of all series, (series, days, slots), and what they say of a tick."""
+
+    def __init__(self, earlier: Values, kinds: Sequence[Sort], size: int) -> None:
+        self._earlier = earlier
+        self._counts = [sort.metric.kind is Kind.COUNTS for _ in range(size) for sort in kinds]
+        self._recent: list[Values] = []
+        self._seasons: Seasons | None = None
+
+    def score(self, tick: int, control: Values, exposure: Values) -> Values:
+        """The control's seasonal score; the season is frozen at the deploy."""
+        if tick < 0:
+            self._recent.append(np.array([control, exposure]))
+            return np.full(len(control), np.nan)
+        if self._seasons is None:
+            slots = np.array(self._recent).reshape(BACK, -1, 2, len(control)).sum(axis=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                recent = (slots[:, 0] / slots[:, 1]).T
+            ahead, before = self._earlier[:, :, BACK - NEAR :], self._earlier[:, :, :BACK]
+            self._seasons = Seasons.of(ahead, recent, before, self._counts, 0.0)
+        rows = np.full((len(control), WIDTH), np.nan)
+        rows[:, 2:4] = np.array([control, exposure]).T
+        return self._seasons.look(tick * TICK, rows, TICK)[:, 0]
+
+
+def _earlier(
+    batch: Batch,
+    kinds: Sequence[Sort],
+    loads: Values,
+    own: Values,
+    level: Values,
+    calm: Values,
+) -> Values:
+    """What each series came to in the slots of the days before: (series, days, slots).
+
+    What happens every day at this hour (the daily peak) has happened then, too.
+    """
+    size, slots = batch.rollouts, loads.shape[2]
+    values = np.empty((size, batch.metrics, loads.shape[1], slots))
+    rates, each = batch.rate_of(), len(batch.rates) * batch.each
+    for slot in range(slots):
+        tick = (slot - BACK) * int(SLOT / TICK) + int(SLOT / TICK) // 2
+        whole = [
+            np.ones((size, batch.metrics)),
+            np.ones((size, batch.metrics)),
+            *np.ones((4, size)),
+        ]
+        for index, case in enumerate(batch.cases):
+            if case.daily and tick >= 0:
+                a, b, c, d, e, f = (w[index * each : (index + 1) * each] for w in whole)
+                factors = Factors(a, b, c, d, e, f, 0.0, BEFORE)
+                case.change(factors, tick, np.random.default_rng(0))
+        rates_now, changed = rates * whole[3] / NODES, whole[1]
+        for index, sort in enumerate(kinds):
+            if sort.metric.counter == "requests":
+                found = rates_now[:, None] * loads[:, :, slot]
+            else:
+                shape = own[index][:, :, slot] ** calm[index]
+                found = (sort.level * level[index] * changed[:, index])[:, None] * shape
+            values[:, index, :, slot] = found
+    return values.reshape(size * batch.metrics, -1, slots)
 
 
 def _events(sort: Sort, mean: Values, exposure: Values, source: np.random.Generator) -> Values:

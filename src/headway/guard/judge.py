@@ -27,6 +27,10 @@ FEWEST_LOOKS = 3.0
 """How many ticks it takes to pass."""
 
 
+DOUBTFUL_FROM = 2 / 3
+"""The share of what it takes to fail, in logarithms, from which on nothing passes."""
+
+
 class Finding(IntEnum):
     """What the evidence on one series comes to."""
 
@@ -48,6 +52,8 @@ class Finding(IntEnum):
     """The new build is beyond the fixed line."""
     CHANGED = 8
     """It is not what it was before the deploy, and no old build is left to compare with."""
+    DOUBTFUL = 9
+    """Not enough to fail it, too much to pass it."""
 
 
 FAILURES = (
@@ -82,6 +88,8 @@ def conclude(terms: Terms, numbers: Numbers, silence: float) -> Codes:
     )
     enough = (n.needed <= 1.0) | (~beside & lined & (~terms.counts | (n.line_needed <= 1.0)))
     enough &= (n.exposure >= terms.least) & ((n.looks >= FEWEST_LOOKS) | ~beside)
+    doubtful = n.log_e >= DOUBTFUL_FROM * terms.log_limit
+    doubtful |= terms.counts & (n.line_log_e >= DOUBTFUL_FROM * terms.line_limit)
     nothing = ~lined & (n.control_exposure <= 0)
     return np.select(
         [
@@ -93,6 +101,7 @@ def conclude(terms: Terms, numbers: Numbers, silence: float) -> Codes:
             changed,
             nothing,
             ~enough,
+            doubtful,
         ],
         [
             Finding.SILENT,
@@ -103,6 +112,7 @@ def conclude(terms: Terms, numbers: Numbers, silence: float) -> Codes:
             Finding.CHANGED,
             Finding.ALONE,
             Finding.THIN,
+            Finding.DOUBTFUL,
         ],
         default=Finding.PASSES,
     ).astype(np.int8)

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from headway.guard.budget import split
 from headway.guard.evidence import Bench, Values
-from headway.guard.judge import Finding
+from headway.guard.judge import FAILURES, Finding
 from headway.guard.record import Record
 from headway.model.plan import Action, Guarding, Importance, Metric
 from headway.model.verdict import Outcome, Verdict
@@ -91,7 +91,7 @@ def fate(record: Record, metrics: Sequence[Metric], guard: Guarding) -> Fate:
         findings = bench.findings(span)
         if passed is None and required.any() and (findings[required] == Finding.PASSES).all():
             passed = elapsed
-        failed = (findings >= Finding.CANARY_SILENT) & required
+        failed = np.isin(findings, FAILURES) & required
         if failed.any():
             acts = [
                 verdict

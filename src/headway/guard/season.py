@@ -37,15 +37,26 @@ def spans(began: float) -> list[tuple[float, float]]:
 
 
 class Seasons:
-    """The season of each metric, frozen when the deploy began."""
+    """The season of each metric, frozen when the deploy began at ``now``, a slot's beginning.
+
+    ``usual`` holds the (lower, upper) thresholds as (slots, 2, N).
+    """
 
     def __init__(
-        self, pairs: Sequence[tuple[str, str]], counts: Sequence[bool], slots: Slots, began: float
+        self, season: seasonal.Season, usual: Values, counts: Sequence[bool], now: float
     ) -> None:
-        self._now = began // SLOT * SLOT
+        self._season = season
+        self._usual = usual
         self._counts = np.array(counts, dtype=bool)
-        self._sums = np.zeros((2, len(pairs)))
-        now = self._now
+        self._now = now
+        self._sums = np.zeros((2, len(counts)))
+
+    @classmethod
+    def learn(
+        cls, pairs: Sequence[tuple[str, str]], counts: Sequence[bool], slots: Slots, began: float
+    ) -> "Seasons":
+        """From what each pair of counters came to in earlier slots."""
+        now = began // SLOT * SLOT
 
         def values(begins: Iterable[float]) -> Values:
             return np.array([[_value(slots, pair, begin) for begin in begins] for pair in pairs])
@@ -56,14 +67,25 @@ class Seasons:
 
         wide = np.stack([values(day(ago, -NEAR, AHEAD + NEAR)) for ago in DAYS], axis=1)
         before = np.stack([values(day(ago, -BACK, 0)) for ago in DAYS], axis=1)
-        earlier = wide[:, :, NEAR : NEAR + AHEAD]
-        self._season = seasonal.freeze(earlier, values(day(0, -BACK, 0)), before)
-        size = len(pairs)
+        recent = values(day(0, -BACK, 0))
+        return cls.of(wide, recent, before, counts, now)
+
+    @classmethod
+    def of(
+        cls, wide: Values, recent: Values, before: Values, counts: Sequence[bool], now: float
+    ) -> "Seasons":
+        """From values of N metrics by slot, NaN where there is none.
+
+        ``wide`` is (N, days, slots ahead and NEAR on either side), ``recent`` (N, slots before),
+        ``before`` (N, days, slots before).
+        """
+        ahead = wide.shape[2] - 2 * NEAR
+        season = seasonal.freeze(wide[:, :, NEAR : NEAR + ahead], recent, before)
         thresholds = [
-            dynamic.thresholds(wide[:, :, index : index + 2 * NEAR + 1].reshape(size, -1))
-            for index in range(AHEAD)
+            dynamic.thresholds(wide[:, :, index : index + 2 * NEAR + 1].reshape(len(wide), -1))
+            for index in range(ahead)
         ]
-        self._usual = np.array(thresholds).reshape(AHEAD, 2, size)
+        return cls(season, np.array(thresholds).reshape(ahead, 2, len(wide)), counts, now)
 
     def known(self) -> bool:
         """Whether there is a season for any metric."""
@@ -80,7 +102,7 @@ class Seasons:
         self._sums = np.where(heard, self._sums * kept + rows[:, 2:4].T, self._sums)
         index = int((at - self._now) // SLOT)
         found = np.full((len(rows), 3), np.nan)
-        if not 0 <= index < AHEAD:
+        if not 0 <= index < len(self._usual):
             return found
         total, weight = self._sums
         safe = np.maximum(weight, 1e-300)

@@ -275,7 +275,7 @@ def _seasons(
     metrics: Sequence[Metric], exposures: Sequence[str], slots: Slots, began: float
 ) -> Seasons | None:
     pairs = [(m.counter, exposure) for m, exposure in zip(metrics, exposures, strict=True)]
-    seasons = Seasons(pairs, [m.kind is Kind.COUNTS for m in metrics], slots, began)
+    seasons = Seasons.learn(pairs, [m.kind is Kind.COUNTS for m in metrics], slots, began)
     return seasons if seasons.known() else None
 
 

@@ -12,6 +12,7 @@ from headway.model.verdict import Outcome, Verdict
 _OUTCOMES = {
     Finding.PASSES: Outcome.PASS,
     Finding.THIN: Outcome.NO_DATA,
+    Finding.DOUBTFUL: Outcome.NO_DATA,
     Finding.ALONE: Outcome.NO_DATA,
     Finding.SILENT: Outcome.NO_DATA,
     Finding.CANARY_SILENT: Outcome.FAIL,
@@ -69,7 +70,12 @@ def broken(metric: Metric, guard: Guarding, tier: str, what: str) -> Verdict:
     return Verdict(metric.name, Outcome.ERROR, sentence, action(metric, guard, Finding.INCIDENT))
 
 
+_DOUBT = ": not enough to fail it, too much to pass it"
+
+
 def _score(metric: Metric, terms: Terms, n: Numbers, finding: Finding) -> tuple[float, float]:
+    if finding is Finding.DOUBTFUL:
+        return _doubt(metric, terms, n)
     if finding is Finding.CHANGED or finding is Finding.INCIDENT:
         return float(n.control_score if finding is Finding.INCIDENT else n.canary_score), float(
             terms.z_limit
@@ -134,7 +140,17 @@ def _sentence(
         case Finding.THIN:
             return f"{where}: {_thin(metric, terms, n)}"
         case _:
-            return f"{where} {value}, {_in_line(metric, n, score, limit)}"
+            end = _DOUBT if finding is Finding.DOUBTFUL else ""
+            return f"{where} {value}, {_in_line(metric, n, score, limit)}{end}"
+
+
+def _doubt(metric: Metric, terms: Terms, n: Numbers) -> tuple[float, float]:
+    """(e-value, limit) of the comparison that is closest to failing."""
+    pairs = [(float(n.log_e), float(terms.log_limit))]
+    if metric.kind is Kind.COUNTS:
+        pairs.append((float(n.line_log_e), float(terms.line_limit)))
+    log_e, limit = max(pairs, key=lambda pair: pair[0] / pair[1])
+    return _exp(log_e), _exp(limit)
 
 
 def _thin(metric: Metric, terms: Terms, n: Numbers) -> str:

@@ -162,7 +162,7 @@ def test_a_daily_peak_that_is_known_is_no_fire() -> None:
         pairs = [("errors", "requests"), ("requests", "seconds"), ("queue", "seconds")]
         site.run(90)
         if known:
-            site.patrol.seasons = Seasons(pairs, [True, True, False], slots, began)
+            site.patrol.seasons = Seasons.learn(pairs, [True, True, False], slots, began)
             assert site.patrol.seasons.known()
             site.patrol._since = site.now
         news = []

@@ -402,3 +402,24 @@ def test_restarts_of_nodes_count_without_any_configuration() -> None:
     arms = traffic.guard.counters.arms("web", NEW)
     buckets = traffic.guard.counters.buckets(arms, 0.0)
     assert sum(bucket.sums.get(RESTARTS, 0.0) for bucket in buckets) == 9
+
+
+def test_what_is_about_to_fail_does_not_pass_meanwhile() -> None:
+    """Traffic that would show a larger fault is no reason to pass a smaller one that grows."""
+    metric = msgspec.structs.replace(ERRORS, floor=0.4)
+    doubted = 0
+    for seed in range(12):
+        traffic = Traffic(100 + seed, canary=6, control=360)
+        traffic.before(120, errors=0.0)
+        near = False
+        for _ in range(24):
+            traffic.run(5, {"errors": 0.12}, {"errors": 0.0})
+            verdict = traffic.verdicts(app(metric))["errors"]
+            doubted += "too much to pass" in verdict.sentence
+            near = near or (verdict.score or 0.0) >= 0.5 * (verdict.limit or 1.0)
+            if near:
+                assert verdict.outcome is not Outcome.PASS
+            if verdict.outcome is Outcome.FAIL:
+                break
+        assert verdict.outcome is Outcome.FAIL
+    assert doubted

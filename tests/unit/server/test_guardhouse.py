@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from headway.guard.counters import BUCKET, KEPT, SLOT, Slot
+from headway.guard.counters import BUCKET, KEPT, SLOT, News, Slot
 from headway.guard.watch import Guard
 from headway.model.access import Role
 from headway.model.plan import Action, AppConfig, Checks, Guarding, Importance, Metric, Watching
@@ -338,3 +339,35 @@ async def test_replay_tune_and_explain_by_the_api(
         unknown = await web(Role.VIEWER, "GET", "/v1/apps/web/guard/metrics/nope")
         assert unknown.status_code == 404
         assert "it has errors" in unknown.json()["sentence"]
+
+
+async def test_a_rollout_knows_the_same_hours_of_earlier_days(
+    tmp_path: Path, signals: MemorySignals, clock: Clock
+) -> None:
+    """From what the control plane has kept itself; four days are the least."""
+    for days, known in ((3, False), (6, True)):
+        place = tmp_path / str(days)
+        place.mkdir()
+        store = Lasting()
+        plane = make(place, store, clock)
+        begin = clock.now // SLOT * SLOT
+        slots = {
+            Slot("web", "production", begin - day * 86_400.0 + index * SLOT): {
+                "requests": 9000.0 + day, "errors": 90.0 + index % 3, "seconds": 600.0,
+            }
+            for day in range(1, days + 1)
+            for index in range(-10, 80)
+        }  # fmt: skip
+        await plane.database.write(lambda c, s=slots: memory.keep(c, News({}, s)))
+        herd = await begun(plane)
+        await live(herd)
+        Traffic(herd, clock).run(30)
+        name = await deployed(herd, NEW)
+        await plane.guardhouse.round()
+        course = plane.guard.course(name)
+        assert course is not None
+        Traffic(herd, clock).run(30)
+        await plane.engine.observe("web")
+        assert bool(np.isfinite(course.record.looks[-1][0, 4])) is known
+        await plane.close()
+        await MemorySignals.close(store)

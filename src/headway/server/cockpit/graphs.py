@@ -114,7 +114,8 @@ def _graph(
         duration(lasted),
         tuple(
             StepMark(_x(float(ends[mark.at - 1]) if mark.at else 0.0, lasted), mark.tier)
-            for mark in record.marks
+            # Of steps that began in the same moment only the last one was looked at.
+            for mark in {mark.at: mark for mark in record.marks}.values()
         ),
         tuple(
             Said(
