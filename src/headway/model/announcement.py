@@ -26,6 +26,7 @@ class Announcement(Struct, frozen=True):
     id: str
     at: float
     occasion: Occasion
+    """Why it is announced."""
     app: str
     sentence: str
     rollout: str = ""
@@ -41,8 +42,11 @@ class Delivery(Struct, frozen=True):
 
     id: int
     to: str
+    """Where it goes."""
     announcement: Announcement
+    """What is announced."""
     tries: int
+    """How often it was tried."""
     next_at: float
     dead: bool = False
     error: str = ""
