@@ -26,7 +26,7 @@ NEEDS_REASON = ("revert", "abort")
 TheSite = NamedDependency[Site]
 
 _NAME = "[a-z0-9][a-z0-9._-]{0,62}"
-_OURS = re.compile(f"/(?:apps/{_NAME}(?:/guard/{_NAME})?)?")
+_OURS = re.compile(f"/(?:apps/{_NAME}(?:/[a-z]{{1,16}}(?:/{_NAME})?)?)?")
 _STANDING = re.compile(r"[0-9]{1,4}-[a-z]{1,16}")
 _FOREVER = "public, max-age=31536000, immutable"
 
