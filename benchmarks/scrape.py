@@ -90,7 +90,7 @@ async def measure(nodes: int, moved: int, room: Path) -> Costs:
     # The engine is not started: nothing else runs while the clock does.
     web = create_app(plane)
     web.on_startup.clear()
-    client: AsyncTestClient[object] = AsyncTestClient(web)
+    client = AsyncTestClient(web)
     headers = {"Authorization": f"Bearer {secret}"}
     for turn in range(ROUNDS):
         for number in range(moved):

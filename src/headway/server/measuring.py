@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from time import perf_counter
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from headway.server.meters import Meters
@@ -16,7 +17,7 @@ def measuring(meters: Meters) -> Callable[[ASGIApp], ASGIApp]:
 
     def measured(app: ASGIApp) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
+            if scope["type"] != ScopeType.HTTP:
                 await app(scope, receive, send)
                 return
             status, began = 0, perf_counter()
