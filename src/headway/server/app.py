@@ -27,6 +27,7 @@ from headway.server.api import (
     hooks,
     journal,
     kinds,
+    metrics,
     node,
     nodes,
     problems,
@@ -40,6 +41,7 @@ from headway.server.api import (
 )
 from headway.server.api.document import document
 from headway.server.auth.rules import Rule, admit, check_rules
+from headway.server.measuring import measuring
 from headway.server.plane import ControlPlane
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -54,6 +56,7 @@ Every error is a Problem (RFC 9457): a `code` that programs compare, and one `se
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     health.health,
     health.whoami,
+    metrics.show_metrics,
     apps.put_app,
     apps.list_apps,
     apps.show_app,
@@ -146,6 +149,7 @@ def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = 
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
+        middleware=[measuring(plane.meters)],
         before_request=_begin,
         after_response=_log,
     )

@@ -37,6 +37,9 @@ ERRORS = "errors"
 TAKES = "takes"
 """The option of routes that read the body themselves: its type, by its content type."""
 
+GIVES = "gives"
+"""The option of routes that answer with a text in a form of the caller's choice: content types."""
+
 _PROBLEM = "application/problem+json"
 _SCHEMAS = "#/components/schemas/{name}"
 _ANYWHERE = (HeadwayError, Unreachable, StorageFailed)
@@ -67,7 +70,7 @@ def document(app: Litestar, skeleton: Mapping[str, Any]) -> Schema:
         "paths": paths,
         "components": {
             **skeleton["components"],
-            "schemas": components,
+            "schemas": {_short(name): schema for name, schema in components.items()},
             "responses": {str(status): _refusal(status) for status in _codes()},
         },
     }
@@ -133,6 +136,8 @@ def _answers(handler: HTTPRouteHandler, given: Schema, named: Mapping[str, Schem
     gives = get_type_hints(handler.fn, include_extras=True)["return"]
     if _is_value(gives):
         done["content"] = {"application/json": {"schema": named[str(gives)]}}
+    elif media := handler.opt.get(GIVES):
+        done["content"] = {kind: {"schema": {"type": "string"}} for kind in media}
     elif "text/event-stream" in done.get("content", {}):
         done["content"]["text/event-stream"]["schema"] = {"type": "string"}
     elif "HEAD" in handler.http_methods:
@@ -218,7 +223,7 @@ def _tag(handler: HTTPRouteHandler) -> dict[str, str]:
 def _explain(components: Schema, types: list[Any]) -> None:
     """Describe every type, field and word."""
     for kind in _named(types):
-        schema = components[kind.__name__]
+        schema = components[kind.__name__ if kind.__name__ in components else _full(kind)]
         told = [inspect.getdoc(kind) or ""]
         words = meanings(kind)
         if issubclass(kind, Enum):
@@ -246,6 +251,11 @@ def _named(types: list[Any]) -> set[type[msgspec.Struct | Enum]]:
     return found
 
 
+def _full(kind: type) -> str:
+    """How msgspec calls a type that shares its name with another one."""
+    return f"{kind.__module__}.{kind.__name__}"
+
+
 def _marked(text: str) -> str:
     """As Markdown has it."""
     return text.replace("``", "`")
@@ -256,11 +266,20 @@ def _readable_elsewhere(part: Any) -> None:
     if isinstance(part, dict):
         if isinstance(pattern := part.get("pattern"), str):
             part["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
+        if isinstance(there := part.get("$ref"), str):
+            place, _, name = there.rpartition("/")
+            part["$ref"] = f"{place}/{_short(name)}"
         for below in part.values():
             _readable_elsewhere(below)
     elif isinstance(part, list):
         for below in part:
             _readable_elsewhere(below)
+
+
+def _short(name: str) -> str:
+    """``PlanKind`` for ``headway.model.plan.Kind``."""
+    where, _, last = name.rpartition(".")
+    return where.rpartition(".")[2].title().replace("_", "") + last
 
 
 def _plain(path: str) -> str:
