@@ -11,6 +11,9 @@ from headway.server.api.given import Limit, Plane
 from headway.server.auth.rules import Rule
 from headway.server.database import announcements
 
+Number = Annotated[
+    int, PathParameter(ge=1, le=2**53, description="The number of the announcement's delivery")
+]
 Dead = Annotated[bool, QueryParameter(description="What was given up")]
 
 
@@ -26,7 +29,7 @@ async def list_deliveries(plane: Plane, dead: Dead = False, limit: Limit = 50) -
     status_code=200,
     summary="Send again",
 )
-async def retry_delivery(delivery: Annotated[int, PathParameter()], plane: Plane) -> None:
+async def retry_delivery(delivery: Number, plane: Plane) -> None:
     """Try once more what was given up."""
     now = plane.clock()
     if not await plane.database.write(lambda c: announcements.revive(c, delivery, now)):
