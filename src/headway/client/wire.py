@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx2
 import msgspec
@@ -14,6 +14,9 @@ from headway.client.problems import error_for
 from headway.errors import HeadwayError, InvalidInput, Unreachable
 
 T = TypeVar("T")
+
+PAGE = 1000
+"""The most that is asked for at a time."""
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -66,6 +69,29 @@ class Wire:
     ) -> T:
         """Send a request and decode its answer, which may take ``patience`` seconds."""
         response = self.send(method, path, body=body, params=params, patience=patience)
+        return self._read(path, response, into)
+
+    def each(
+        self,
+        path: str,
+        kind: type[T],
+        params: Mapping[str, str | int | None] | None = None,
+        most: int | None = None,
+    ) -> Iterator[T]:
+        """What a list has, page by page as it is asked for: the first ``most``, or all of it."""
+        asked, left = dict(params or {}), most
+        while left is None or left > 0:
+            asked["limit"] = PAGE if left is None else min(left, PAGE)
+            response = self.send("GET", path, params=asked)
+            yield from (shown := self._read(path, response, list[kind]))  # type: ignore[valid-type]
+            following = response.links.get("next", {}).get("url", "")
+            onward = dict(parse_qsl(urlsplit(following).query))
+            if not onward or not shown:
+                return
+            asked |= onward
+            left = None if left is None else left - len(shown)
+
+    def _read(self, path: str, response: httpx2.Response, into: type[T]) -> T:
         try:
             return msgspec.json.decode(response.content, type=into)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

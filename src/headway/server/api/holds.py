@@ -3,7 +3,7 @@
 import re
 from secrets import token_hex
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
@@ -12,7 +12,8 @@ from headway.model.hold import Hold, Scope
 from headway.model.release import Lane
 from headway.model.signal import NodeHold
 from headway.model.views import HoldRequest
-from headway.server.api.given import Caller, InPath, Plane
+from headway.server.api.given import AnyRequest, Caller, InPath, Plane
+from headway.server.api.pages import Cursor, Limit, page, place
 from headway.server.auth.rules import Rule
 from headway.server.database import apps, holds, journal
 from headway.server.plane import ControlPlane
@@ -22,11 +23,18 @@ _NODE = "node-"
 
 
 @get("/v1/holds", opt={"role": Rule.VIEWER}, summary="Every hold")
-async def list_holds(plane: Plane) -> list[Hold]:
+async def list_holds(
+    plane: Plane, request: AnyRequest, limit: Limit = 500, cursor: Cursor = None
+) -> Response[list[Hold]]:
     """Those of apps and tiers first, oldest first; those that have lapsed are left out."""
-    now = plane.clock()
+    now, after = plane.clock(), place(cursor, tuple[bool, float, str])
     placed = [*await plane.database.read(holds.every), *_on_nodes(plane)]
-    return [hold for hold in placed if hold.until is None or now < hold.until]
+    found = [
+        (_order(hold), hold)
+        for hold in placed
+        if (hold.until is None or now < hold.until) and (after is None or _order(hold) > after)
+    ]
+    return page(request, found, limit)
 
 
 @post(
@@ -94,6 +102,10 @@ async def lift_hold(hold: InPath, plane: Plane, caller: Caller) -> None:
 
     await plane.database.write(write)
     plane.news.journal_grew()
+
+
+def _order(hold: Hold) -> tuple[bool, float, str]:
+    return hold.scope is Scope.NODE, hold.at, hold.id
 
 
 def _on_nodes(plane: ControlPlane) -> list[Hold]:
