@@ -452,6 +452,10 @@ async def test_a_real_graphite_shows_where_a_step_began_and_ended(real_graphite:
     assert found[0]["what"] == "web: production 50 % begins with bbbbbbbbbbbb"
     assert "https://headway.example/apps/web/guard/web-4" in found[0]["data"]
     assert "succeeded" in found[1]["tags"]
+    lines = 'drawAsInfinite(events("headway", "step", "web", "begin"))'
+    query = urlencode({"target": lines, "format": "json", "from": "900", "until": "1100"})
+    (drawn,) = json.loads(call(real_graphite.server.port, f"/render?{query}"))
+    assert [point[1] for point in drawn["datapoints"] if point[0]] == [1000]
     await announcer.close()
 
 
