@@ -8,11 +8,13 @@ from msgspec import Struct, structs
 from headway.guard.budget import split
 from headway.guard.counters import BUCKET, WITH, Arm, Counters, Sample, seconds_of
 from headway.guard.course import BEFORE, Before, Course, Scene
+from headway.guard.curves import Curves, curves
 from headway.guard.evidence import Evidence
 from headway.guard.fire import Fire, News, Patrol
 from headway.guard.record import Record, Settings
 from headway.guard.season import Seasons, Slots
 from headway.guard.whereabouts import Whereabouts
+from headway.model.names import BuildId
 from headway.model.plan import AppConfig, Checks, Guarding, Kind, Metric
 from headway.model.report import Report
 from headway.model.rollout import Phase, Rollout
@@ -148,6 +150,15 @@ class Guard:
         """The fire in an app, if there is one."""
         patrol = self._patrols.get(app)
         return patrol.fire if patrol else None
+
+    def curves(self, app: AppConfig, build: BuildId | None, since: float, step: float) -> Curves:
+        """What each watched metric came to on ``build``, and on whatever else the app ran."""
+        watched = self.watched(app)
+        exposures = self._exposures(watched)
+        pairs = [(m.counter, e) for m, e in zip(watched.metrics, exposures, strict=True)]
+        every = self.counters.arms(app.name)
+        sides = ([a for a in every if a.build == build], [a for a in every if a.build != build])
+        return curves(self.counters, pairs, sides, since, step)
 
     def evidence(self, course: str) -> tuple[Evidence, ...]:
         """All that the verdicts on a rollout follow from, metric by metric; empty if unknown."""

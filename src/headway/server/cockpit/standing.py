@@ -136,7 +136,7 @@ def alarms(facts: Facts) -> tuple[Alarm, ...]:
             (NodeState.FAILED, "went back after a failed flip"),
             (NodeState.UNKNOWN, "not heard from"),
         )
-        if (amount := sum(node.state is state for node in facts.nodes))
+        if (amount := _amount(facts, state))
     ]
     return (*failing, *nodes, *silent)
 
@@ -208,10 +208,13 @@ def _small(state: Rollout, facts: Facts) -> tuple[Button, ...]:
     buttons = []
     if state.phase in (Phase.ROLLING, Phase.SOAKING, Phase.WAITING):
         buttons.append(Button("pause", "Pause"))
-    failed = any(node.state is NodeState.FAILED for node in facts.nodes)
-    if state.phase in LIVE and failed:
+    if state.phase in LIVE and _amount(facts, NodeState.FAILED):
         buttons.append(Button("retry", "Retry failed nodes"))
     return tuple(buttons)
+
+
+def _amount(facts: Facts, state: NodeState) -> int:
+    return sum(node.state is state for nodes in facts.fleet.tiers.values() for node in nodes)
 
 
 def _hurting(state: Rollout) -> tuple[Button, ...]:
