@@ -253,3 +253,23 @@ async def test_viewers_say_nothing_to_the_train(visitor: Visitor, herd: Herd) ->
     await visitor.sign_in(Role.VIEWER)
     await visitor.get("/apps/web")
     assert (await visitor.submit("/apps/web/train", say="join")).status_code == 403
+
+
+async def test_the_newest_build_is_offered_and_deployed_once(visitor: Visitor, herd: Herd) -> None:
+    await visitor.sign_in(Role.DEPLOYER)
+    await visitor.get("/apps/web")
+    newest, button = visitor.page.field("build"), visitor.page.buttons()["deploy"]
+    seen = {"build": newest, "latest": button["value"]}
+    answer = await visitor.submit(button["formaction"], **seen)
+    assert answer.status_code == 303
+    latest = (await visitor.plane.engine.situation("web")).latest
+    assert latest is not None and (latest.target, latest.by) == (newest, "alice")
+    await visitor.get("/apps/web")
+    assert (await visitor.submit(button["formaction"], **seen)).status_code == 412
+    assert "since you looked" in visitor.page.shown
+
+
+async def test_pages_come_compressed_and_streams_do_not(visitor: Visitor, herd: Herd) -> None:
+    await visitor.sign_in(Role.VIEWER)
+    assert (await visitor.get("/apps/web")).headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in (await visitor.client.get("/v1/health")).headers

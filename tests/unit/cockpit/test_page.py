@@ -168,3 +168,14 @@ def test_a_node_whose_files_have_changed_is_listed_though_it_is_done() -> None:
     assert sorted(node.node for node in listed) == sorted([*before, done.node])
     [line] = [node for node in listed if node.node == done.node]
     assert line.why.endswith("a/b.css changed")
+
+
+def test_what_was_just_taken_back_is_not_what_to_deploy_next() -> None:
+    bad = samples.BUILDS[NEW]
+    free = replace(samples.reverted(), holds=(), newest=bad)
+    assert make_page(free).actions.next is None
+    fixed = replace(bad, id="f" * 64, subject="Search: rank as before")
+    offered = make_page(replace(free, newest=fixed)).actions
+    assert offered.next is not None and offered.build == fixed.id
+    assert offered.next.label == "Deploy ffffffffffff · Search: rank as before"
+    assert make_page(replace(samples.reverted(), newest=fixed)).actions.next is None, "it is held"

@@ -71,13 +71,13 @@ def make_charts(
 ) -> Charts:
     """The graphs; ``rollouts`` are those that lines are drawn for, each with its kind."""
     since = now - REACH
-    running = latest is not None and latest.phase in LIVE
+    running = latest is not None and latest.base is not None and latest.phase in LIVE
     lines = [line for kind, rollout in rollouts for line in _lines(kind, rollout)]
     return Charts(
         since=since,
         until=now,
-        new=("the new build " if running else "") + short(latest.target if latest else None),
-        old="the old build beside it" if running else "other builds",
+        new=short(latest.target if latest else None),
+        old=short(latest.base) if latest is not None and running else "other builds",
         times=tuple(curves.times.tolist()),
         charts=tuple(
             Chart(

@@ -14,7 +14,8 @@ class Facts(Struct, frozen=True):
     """An app at the moment ``now``.
 
     ``live_since`` is when the rollout that brought ``live`` ended. ``begun`` is the sentence with
-    which the latest rollout began: who started it and why. ``drifted`` says by node what has
+    which the latest rollout began: who started it and why. ``newest`` is the last build that was
+    published. ``drifted`` says by node what has
     changed on its disk. ``journal`` is oldest first; ``why`` says what the app waits for, and
     ``present`` who has the page open.
     """
@@ -26,6 +27,7 @@ class Facts(Struct, frozen=True):
     rollout: RolloutView | None = None
     begun: str = ""
     builds: dict[BuildId, Build] = {}
+    newest: Build | None = None
     fleet: FleetView = FleetView()
     drifted: dict[str, str] = {}
     holds: tuple[Hold, ...] = ()

@@ -20,7 +20,7 @@ from headway.server.plane import ControlPlane
 from headway.server.reasons import reasons
 from headway.server.situation import Situation, look
 
-JOURNAL_ENTRIES = 40
+JOURNAL_ENTRIES = 25
 
 LINES = 100
 """So many of the last rollouts of each lane may have a line on the graphs."""
@@ -32,6 +32,7 @@ class _Known(Struct, frozen=True):
     first: tuple[JournalEntry, ...]
     newest: tuple[JournalEntry, ...]
     train: Train
+    published: Build | None
 
 
 async def every_app(plane: ControlPlane) -> list[str]:
@@ -58,6 +59,7 @@ async def gather(plane: ControlPlane, app: str, present: tuple[str, ...] = ()) -
         rollout=views.rollout_view(latest, situation, fleet, now) if latest else None,
         begun=known.first[0].why if known.first else "",
         builds=found,
+        newest=known.published,
         fleet=fleet,
         drifted=plane.fleet.drifted(app),
         holds=tuple(h for h in situation.holds if h.on == app or h.on.startswith(f"{app}/")),
@@ -77,6 +79,7 @@ def _read(connection: Connection, app: str, now: float) -> _Known:
         journal.entries(connection, rollout=latest, after=0, limit=1),
         journal.entries(connection, app=app, limit=JOURNAL_ENTRIES, told=True),
         trains.get(connection, app),
+        next(iter(builds.newest(connection, app, 1)), None),
     )
 
 

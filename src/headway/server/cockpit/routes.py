@@ -10,9 +10,9 @@ from litestar.handlers import BaseRouteHandler
 from litestar.response import Stream
 
 from headway.chat.grammar import MAX_WORDS, Command
-from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
+from headway.errors import HeadwayError, InvalidInput, NotFound, StaleView, Unauthenticated
 from headway.model.access import Identity
-from headway.model.views import ActionRequest
+from headway.model.views import ActionRequest, DeployRequest
 from headway.server.api import frames
 from headway.server.api.given import Caller, Filter, InPath, Plane
 from headway.server.auth.rules import IDENTIFY, Rule
@@ -22,6 +22,7 @@ from headway.server.cockpit.door import SEALED_BY, VISIT, Connection
 from headway.server.cockpit.node_map import Places
 from headway.server.cockpit.render import TRAIN_BUTTONS, render
 from headway.server.cockpit.site import AnyRequest, Site
+from headway.server.lookup import find_build
 from headway.server.plane import ControlPlane
 
 NEEDS_REASON = ("revert", "abort")
@@ -54,6 +55,7 @@ def cockpit(plane: ControlPlane) -> Router:
             show_node,
             show_charts,
             ask_train,
+            deploy,
             show_guard,
             act,
             sign_in_form,
@@ -137,6 +139,24 @@ async def ask_train(
         if say in ("uhoh", "hold", "revert") and not words:
             raise InvalidInput(f"say why you press {TRAIN_BUTTONS[say]}; everybody reads it")
         await plane.chat.do(app, caller, Command(say, text=words[:MAX_WORDS]))
+    except HeadwayError as problem:
+        return await site.app(request, caller, app, problem)
+    return answers.elsewhere(f"/apps/{app}")
+
+
+@post("/apps/{app:str}/deploy", opt={"role": Rule.DEPLOYER})
+async def deploy(
+    site: TheSite, request: AnyRequest, caller: Caller, plane: Plane, app: InPath
+) -> Response[str]:
+    """Deploy the build that the page offered, unless something was deployed since."""
+    form = await request.form()
+    offered, latest = _text(form, "build"), _text(form, "latest")
+    try:
+        known = (await plane.engine.situation(app)).latest
+        if latest != (known.id if known else ""):
+            raise StaleView(f"{app} was deployed since you looked; look again, then deploy")
+        build = await plane.database.read(lambda c: find_build(c, app, offered))
+        await plane.trains.deploy(app, build, DeployRequest(offered), caller.name)
     except HeadwayError as problem:
         return await site.app(request, caller, app, problem)
     return answers.elsewhere(f"/apps/{app}")

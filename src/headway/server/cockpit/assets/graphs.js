@@ -7,6 +7,7 @@ const EVERY_MS = 5000;
 const KINDS = { deploy: ["▲", "new", []], config: ["◆", "held", [6, 3]], revert: ["↺", "failed", [2, 3]] };
 const TOUCH = 12;
 const HEIGHT = 150;
+const SHORTEST = 300;
 const drawn = new Map();
 
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -74,10 +75,9 @@ function mark(plot, state) {
   state.note.textContent = near && left >= 0 ? near.lines.map((line) => `${KINDS[line.kind][0]} ${line.label}`).join(" · ") : "";
 }
 
-function zoned(seconds) {
-  const date = new Date(seconds * 1000);
-  if (localStorage.getItem("zone") !== "utc") return date;
-  return uPlot.tzDate(date, "Etc/UTC");
+function hour(seconds) {
+  const timeZone = localStorage.getItem("zone") === "utc" ? "UTC" : undefined;
+  return new Intl.DateTimeFormat("sv-SE", { hour: "2-digit", minute: "2-digit", timeZone }).format(seconds * 1000);
 }
 
 function make(name, state) {
@@ -100,10 +100,9 @@ function make(name, state) {
     height: HEIGHT,
     padding: [16, 4, 0, 0],
     legend: { show: false },
-    tzDate: zoned,
     cursor: { y: false, drag: { x: false, y: false } },
-    scales: { x: { range: () => state.span }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.15 : 1] } },
-    axes: [axis, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => read(tick, state.share)) }],
+    scales: { x: { range: () => state.span }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.15 : state.share ? 0.01 : 1] } },
+    axes: [{ ...axis, space: 60, values: (_, ticks) => ticks.map(hour) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => read(tick, state.share)) }],
     series: [
       {},
       { stroke: () => ink("new"), width: 2, spanGaps: false, points: { show: false } },
@@ -125,7 +124,7 @@ function show(page) {
   for (const chart of page.charts) {
     const state = drawn.get(chart.metric) ?? {};
     state.data = [page.times, chart.new, chart.old];
-    state.span = [page.since, page.until];
+    state.span = [Math.max(page.since, Math.min(page.times[0] ?? page.until, page.until - SHORTEST)), page.until];
     state.names = [page.new, page.old];
     state.share = chart.share;
     state.bound = chart.bound;

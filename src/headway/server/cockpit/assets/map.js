@@ -138,12 +138,7 @@ function apply(news) {
   const start = performance.now();
   if (news.whole) {
     letters = [...news.runs[0][1]];
-    if (news.layout !== layout || letters.length !== tiers.reduce((sum, tier) => sum + tier.size, 0)) {
-      layout = news.layout;
-      place(true);
-      return;
-    }
-    fit();
+    if (news.layout !== layout) place(); else fit();
   } else {
     let at = 0;
     for (const [place, run] of news.runs) {
@@ -162,17 +157,20 @@ function apply(news) {
 }
 
 // Which node stands where; fetched once, and again when nodes come, go or move.
-async function place(rebuild) {
+async function place() {
   const answer = await fetch(map.dataset.places, { headers: { Accept: "application/json" } });
   if (!answer.ok) return;
   const places = await answer.json();
-  layout = places.layout;
-  tiers.length = 0;
-  for (const { tier, nodes } of places.tiers) tiers.push({ tier, size: nodes.length, nodes });
-  const wanted = tiers.reduce((sum, tier) => sum + tier.size, 0);
-  if (letters.length !== wanted) letters = Array.from({ length: wanted }, (_, i) => letters[i] ?? "A");
   labels.clear();
-  if (rebuild || !map.firstChild) build();
+  if (places.layout === layout && places.tiers.length === tiers.length) {
+    tiers.forEach((tier, index) => { tier.nodes = places.tiers[index].nodes; });
+    return;
+  }
+  layout = places.layout;
+  tiers = places.tiers.map(({ tier, nodes }) => ({ tier, size: nodes.length, nodes }));
+  const wanted = tiers.reduce((sum, tier) => sum + tier.size, 0);
+  letters = Array.from({ length: wanted }, (_, index) => letters[index] ?? "A");
+  build();
 }
 
 const tip = document.getElementById("tip");
@@ -236,7 +234,7 @@ function listen(tier) {
 }
 
 build();
-place(false);
+place();
 new ResizeObserver(() => { if (letters.length) fit(); }).observe(map);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", fit);
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
