@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Error, Page as Tab, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, sync_playwright
+from playwright.sync_api import Page as Tab
 
 SWITCHES = (
     "--no-sandbox",
