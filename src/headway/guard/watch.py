@@ -14,7 +14,6 @@ from headway.guard.fire import Fire, News, Patrol
 from headway.guard.record import Record, Settings
 from headway.guard.season import Seasons, Slots
 from headway.guard.whereabouts import Whereabouts
-from headway.model.names import BuildId
 from headway.model.plan import AppConfig, Checks, Guarding, Kind, Metric
 from headway.model.report import Report
 from headway.model.rollout import Phase, Rollout
@@ -151,14 +150,18 @@ class Guard:
         patrol = self._patrols.get(app)
         return patrol.fire if patrol else None
 
-    def curves(self, app: AppConfig, build: BuildId | None, since: float, step: float) -> Curves:
-        """What each watched metric came to on ``build``, and on whatever else the app ran."""
+    def curves(self, app: AppConfig, rollout: Rollout | None, since: float, step: float) -> Curves:
+        """What each watched metric came to on the new build in the step's tier, and beside it."""
         watched = self.watched(app)
         exposures = self._exposures(watched)
         pairs = [(m.counter, e) for m, e in zip(watched.metrics, exposures, strict=True)]
         every = self.counters.arms(app.name)
-        sides = ([a for a in every if a.build == build], [a for a in every if a.build != build])
-        return curves(self.counters, pairs, sides, since, step)
+        if rollout is None:
+            return curves(self.counters, pairs, ([], every), since, step)
+        tier, *ahead = (one.tier for one in rollout.plan[rollout.step :])
+        new = [arm for arm in every if arm.build == rollout.target and arm.tier == tier]
+        old = [a for a in every if a.build != rollout.target and a.tier in (tier, *ahead)]
+        return curves(self.counters, pairs, (new, old), since, step)
 
     def evidence(self, course: str) -> tuple[Evidence, ...]:
         """All that the verdicts on a rollout follow from, metric by metric; empty if unknown."""

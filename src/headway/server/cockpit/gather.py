@@ -107,7 +107,5 @@ async def gather_charts(plane: ControlPlane, app: str) -> Charts:
     latest = situation.latest
     if plane.guard is None:
         return make_charts((), NOTHING, latest, lines, now)
-    build = latest.target if latest is not None else None
-    step = step_of(REACH)
-    found = plane.guard.curves(situation.config, build, now - REACH, step)
+    found = plane.guard.curves(situation.config, latest, now - REACH, step_of(REACH))
     return make_charts(plane.guard.watched(situation.config).metrics, found, latest, lines, now)

@@ -6,7 +6,7 @@ const graphs = document.getElementById("graphs");
 const EVERY_MS = 5000;
 const KINDS = { deploy: ["▲", "new", []], config: ["◆", "held", [6, 3]], revert: ["↺", "failed", [2, 3]] };
 const TOUCH = 12;
-const HEIGHT = 150;
+const HEIGHT = 140;
 const SHORTEST = 300;
 const drawn = new Map();
 
@@ -102,7 +102,7 @@ function make(name, state) {
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { x: { range: () => state.span }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.15 : state.share ? 0.01 : 1] } },
-    axes: [{ ...axis, space: 60, values: (_, ticks) => ticks.map(hour) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => read(tick, state.share)) }],
+    axes: [{ ...axis, space: 60, size: 26, values: (_, ticks) => ticks.map(hour) }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => read(tick, state.share)) }],
     series: [
       {},
       { stroke: () => ink("new"), width: 2, spanGaps: false, points: { show: false } },
