@@ -11,6 +11,8 @@ BENCHMARKS = (
     "benchmarks.fleet",
     "benchmarks.guard",
     "benchmarks.train",
+    "benchmarks.cockpit",
+    "benchmarks.scrape",
 )
 
 for name in BENCHMARKS:
