@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Request, Router
+from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -149,6 +150,7 @@ def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = 
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
+        compression_config=_compressed_pages(),
         middleware=[measuring(plane.meters)],
         before_request=_begin,
         after_response=_log,
@@ -183,6 +185,11 @@ def _openapi() -> OpenAPIConfig:
             "/schema", route_handlers=[], include_in_schema=False, opt={"role": Rule.PUBLIC}
         ),
     )
+
+
+def _compressed_pages() -> CompressionConfig:
+    """Pages and what they load; not the API, whose artifacts are compressed, and no stream."""
+    return CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["^/v1/", "/live$"])
 
 
 class _Described(JsonRenderPlugin):
