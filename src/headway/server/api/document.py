@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import KwargDefinition
 
 from headway.errors import (
+    Busy,
     Denied,
     HeadwayError,
     InvalidInput,
@@ -42,7 +43,7 @@ GIVES = "gives"
 
 _PROBLEM = "application/problem+json"
 _SCHEMAS = "#/components/schemas/{name}"
-_ANYWHERE = (HeadwayError, Unreachable, StorageFailed)
+_ANYWHERE = (Busy, HeadwayError, Unreachable, StorageFailed)
 
 Schema = dict[str, Any]
 
@@ -213,6 +214,13 @@ _LINK: Schema = {
 }
 
 _HEADERS: dict[int, Schema] = {
+    429: {
+        "Retry-After": {
+            "description": "After so many seconds there may be another try.",
+            "required": False,
+            "schema": {"type": "integer"},
+        }
+    },
     401: {
         "WWW-Authenticate": {
             "description": "`Bearer`: how to say who calls.",
