@@ -51,13 +51,9 @@ def test_it_does_not_ask_for_ever() -> None:
 def test_it_does_not_wait_for_what_it_is_not_told_or_for_too_long(after: str | None) -> None:
     headers = {} if after is None else {"Retry-After": after.encode("utf-8")}
     slept: list[float] = []
-    client = Client(
-        "http://server",
-        transport=httpx2.MockTransport(
-            lambda _: httpx2.Response(429, headers=headers, content=BUSY)
-        ),
-        sleep=slept.append,
-    )
+    answer = httpx2.Response(429, headers=headers, content=BUSY)
+    transport = httpx2.MockTransport(lambda _: answer)
+    client = Client("http://server", transport=transport, sleep=slept.append)
     with pytest.raises(Busy):
         client.revoke_token("x")
     assert slept == []
