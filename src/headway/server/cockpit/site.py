@@ -16,7 +16,6 @@ from headway.server.cockpit.graphs import GuardPage, make_graphs
 from headway.server.cockpit.live import Broadcast, Regions, frame
 from headway.server.cockpit.page import make_page
 from headway.server.cockpit.render import regions, render
-from headway.server.cockpit.sessions import Sessions
 from headway.server.database import guard as memory
 from headway.server.plane import ControlPlane
 from headway.signals.frames import HEARTBEAT
@@ -28,7 +27,7 @@ class Site:
     """The cockpit of one control plane."""
 
     def __init__(self, plane: ControlPlane) -> None:
-        self.door = Door(Sessions(plane.clock), plane.callers)
+        self.door = Door(plane.sessions, plane.callers, plane.public_url)
         self._plane = plane
         self._broadcasts: dict[tuple[str, bool], Broadcast] = {}
 
@@ -75,9 +74,7 @@ class Site:
         if key not in self._broadcasts:
             self._broadcasts[key] = Broadcast(app, self._plane.news, partial(self._regions, *key))
         async for changed in self._broadcasts[key].follow():
-            try:
-                self.door.identify(request)
-            except HeadwayError:
+            if not self.door.still(request, caller):
                 return
             yield b"".join(frame(*region) for region in changed.items()) or HEARTBEAT
 
