@@ -37,6 +37,8 @@ def whole(facts: Facts, acts: bool = True, notice: str = "", name: str = "alice"
         page=page,
         regions=regions(page, acts),
         acts=acts,
+        app=facts.app,
+        here="",
         apps=[facts.app, "other"],
         caller=Identity(name, Role.DEPLOYER),
         csrf="seal",

@@ -95,7 +95,7 @@ async def account(
     site: TheSite, request: AnyRequest, caller: Caller, plane: Plane
 ) -> Response[str]:
     """Who one is here, and where one is signed in."""
-    return _account(site.door, request, caller, plane)
+    return await _account(site, request, caller, plane)
 
 
 @post("/account/password", opt={"role": Rule.VIEWER})
@@ -113,7 +113,7 @@ async def change_password(
         old, new = _text(form, "old"), _text(form, "new")
         await plane.people.change_own(caller, old, new, visitor, session.hash)
     except HeadwayError as problem:
-        return _account(site.door, request, caller, plane, problem)
+        return await _account(site, request, caller, plane, problem)
     return answers.elsewhere("/account")
 
 
@@ -174,30 +174,34 @@ def _ask(
         caller=None,
     )
     answer = answers.page(html, problem.status if problem else 200, (cookie, *cookies))
-    if isinstance(problem, Throttled):
-        answer.headers["Retry-After"] = str(problem.seconds)
-    return answer
+    return _patient(answer, problem)
 
 
-def _account(
-    door: Door,
+async def _account(
+    site: Site,
     request: AnyRequest,
     caller: Identity,
     plane: ControlPlane,
     problem: HeadwayError | None = None,
 ) -> Response[str]:
-    mine = _session(door, request)
+    mine = _session(site.door, request)
     user = None if mine.token else plane.callers.user(mine.name)
-    html = render(
+    answer = await site.show(
+        request,
+        caller,
         "account",
-        caller=caller,
-        csrf=door.seal(request),
-        notice=problem.sentence if problem else "",
+        problem=problem,
         mine=mine,
         sessions=plane.sessions.of(mine.name, mine.token),
+        limits=plane.sessions.limits,
+        now=plane.clock(),
         has_password=bool(user and user.password),
     )
-    answer = answers.page(html, problem.status if problem else 200)
+    return _patient(answer, problem)
+
+
+def _patient(answer: Response[str], problem: HeadwayError | None) -> Response[str]:
+    """An answer that says when to try again, where that is what is wrong."""
     if isinstance(problem, Throttled):
         answer.headers["Retry-After"] = str(problem.seconds)
     return answer

@@ -9,6 +9,20 @@ from headway.server.cockpit.assets import address
 from headway.server.cockpit.page import AppPage
 from headway.server.cockpit.standing import SYMBOLS
 
+SECTIONS = (
+    ("", "Now"),
+    ("history", "History"),
+    ("releases", "Releases"),
+    ("builds", "Builds"),
+    ("nodes", "Nodes"),
+    ("schedule", "Schedule"),
+    ("holds", "Holds"),
+    ("statistics", "Statistics"),
+    ("audit", "Audit"),
+    ("settings", "Settings"),
+)
+"""The sections of an app: the last part of each address, and what people call it."""
+
 REGIONS = ("banner", "pipeline", "rollout", "holds", "nodes", "journal")
 ACTION_REGIONS = ("actions", "halt")
 """Regions that only those see who may deploy."""
@@ -35,7 +49,7 @@ def _environment() -> Environment:
         "count": words.count,
         "short": words.short,
     }
-    environment.globals |= {"asset": address, "symbols": SYMBOLS}
+    environment.globals |= {"asset": address, "symbols": SYMBOLS, "sections": SECTIONS}
     return environment
 
 

@@ -37,25 +37,23 @@ class Site:
         if len(apps) == 1:
             return answers.elsewhere(f"/apps/{apps[0]}")
         pages = [make_page(await gather(self._plane, app)) for app in apps]
-        csrf = self.door.seal(request)
-        return answers.page(render("apps", pages=pages, caller=caller, csrf=csrf))
+        return await self.show(request, caller, "apps", pages=pages)
 
     async def app(
         self, request: AnyRequest, caller: Identity, app: str, problem: HeadwayError | None = None
     ) -> Response[str]:
         """The page of an app, with what went wrong at its top. Raises NotFound."""
         page, acts = make_page(await gather(self._plane, app)), may_act(caller)
-        html = render(
+        return await self.show(
+            request,
+            caller,
             "app",
+            app=app,
+            problem=problem,
             page=page,
             regions=regions(page, acts),
             acts=acts,
-            apps=await every_app(self._plane),
-            caller=caller,
-            csrf=self.door.seal(request),
-            notice=problem.sentence if problem else "",
         )
-        return answers.page(html, problem.status if problem else 200)
 
     async def guard(
         self, request: AnyRequest, caller: Identity, app: str, rollout: str
@@ -65,8 +63,34 @@ class Site:
         if kept is None or kept[0].settings.app != app:
             raise NotFound(f"the guard has kept nothing of a rollout {rollout[:80]} of {app[:80]}")
         page = GuardPage(app, rollout, make_graphs(*kept))
-        csrf = self.door.seal(request)
-        return answers.page(render("guard", page=page, caller=caller, csrf=csrf))
+        return await self.show(request, caller, "guard", app=app, here="history", page=page)
+
+    async def show(
+        self,
+        request: AnyRequest,
+        caller: Identity,
+        template: str,
+        *,
+        app: str = "",
+        here: str = "",
+        problem: HeadwayError | None = None,
+        **values: Any,
+    ) -> Response[str]:
+        """A page within the frame that all have: apps, the sections of ``app``, who has signed in.
+
+        ``here`` is the section's address, and ``problem`` what went wrong, for the page's top.
+        """
+        html = render(
+            template,
+            app=app,
+            here=here,
+            apps=await every_app(self._plane),
+            caller=caller,
+            csrf=self.door.seal(request),
+            notice=problem.sentence if problem else "",
+            **values,
+        )
+        return answers.page(html, problem.status if problem else 200)
 
     async def live(self, request: AnyRequest, caller: Identity, app: str) -> AsyncIterator[bytes]:
         """The parts of an app's page as they change, until either side ends it."""

@@ -56,8 +56,10 @@ function walk(event) {
 }
 
 const lost = document.getElementById("lost");
-document.addEventListener("htmx:sseError", () => { lost.hidden = false; });
-document.addEventListener("htmx:sseOpen", () => { lost.hidden = true; });
+if (lost) {
+  document.addEventListener("htmx:sseError", () => { lost.hidden = false; });
+  document.addEventListener("htmx:sseOpen", () => { lost.hidden = true; });
+}
 document.addEventListener("htmx:sseMessage", () => { announce(); tick(); });
 document.addEventListener("mouseover", label);
 document.addEventListener("focusin", label);
