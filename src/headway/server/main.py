@@ -217,8 +217,9 @@ class Listening(uvicorn.Server):
 
 async def _first_admin(config: ServerConfig, database: Database) -> None:
     """Where no admin could call or sign in, make an admin's token and leave it in a file."""
-    known = (*await database.read(tokens.every), *await database.read(users.every))
-    if any(one.role is Role.ADMIN for one in known):
+    holders = [token.role for token in await database.read(tokens.every)]
+    people = [user.role for user in await database.read(users.every) if user.password]
+    if Role.ADMIN in holders + people:
         return
     secret, place = new_secret(), config.data / "admin.token"
     premises.write_secret(place, secret)

@@ -46,8 +46,8 @@ def claim(claims: Mapping[str, Any], path: str) -> Any:
 def _check_domain(claims: Mapping[str, Any], settings: OidcSettings) -> None:
     if not settings.email_domains:
         return
-    domain = _verified_email(claims, settings).rpartition("@")[2].lower()
-    if domain not in {allowed.lower() for allowed in settings.email_domains}:
+    local, _, domain = _verified_email(claims, settings).rpartition("@")
+    if not local or domain.lower() not in {allowed.lower() for allowed in settings.email_domains}:
         allowed = " or ".join(settings.email_domains)
         raise Denied(f"people with an address at {allowed} may sign in here; yours is at another")
 

@@ -38,16 +38,17 @@ class Discovery:
         self._asking = asyncio.Lock()
         self._metadata: Mapping[str, Any] | None = None
         self._keys: KeySet | None = None
-        self._tried_at: dict[str, float] = {}
+        self._asked_at: dict[str, float] = {}
+        self._found_at: dict[str, float] = {}
 
     async def metadata(self) -> Mapping[str, Any]:
         """Its addresses and abilities. Raises Unreachable."""
         async with self._asking:
-            if self._metadata is None or self._is_due("metadata", KEPT_SECONDS):
+            if self._is_older("metadata", KEPT_SECONDS):
                 found = await self._ask("metadata", self._settings.issuer.rstrip("/") + WELL_KNOWN)
                 if found is not None:
                     self._check(found)
-                    self._metadata = found
+                    self._metadata, self._found_at["metadata"] = found, self._clock()
             if self._metadata is None:
                 raise silent(self._settings)
             return self._metadata
@@ -56,31 +57,33 @@ class Discovery:
         """Its public keys; ``anew`` when one is not among those that are kept."""
         metadata = await self.metadata()
         async with self._asking:
-            if self._keys is None or self._is_due("keys", PAUSE_SECONDS if anew else KEPT_SECONDS):
+            if self._is_older("keys", PAUSE_SECONDS if anew else KEPT_SECONDS):
                 found = await self._ask("keys", metadata["jwks_uri"])
-                if found is not None:
-                    self._keys = _key_set(found)
+                keys = _key_set(found) if found is not None else None
+                if keys is not None:
+                    self._keys, self._found_at["keys"] = keys, self._clock()
             if self._keys is None:
                 raise silent(self._settings)
             return self._keys
 
-    def _is_due(self, what: str, seconds: float) -> bool:
-        return self._clock() >= self._tried_at.get(what, -seconds) + seconds
+    def _is_older(self, what: str, seconds: float) -> bool:
+        """Whether an answer was got so long ago, or never."""
+        return self._clock() >= self._found_at.get(what, -seconds) + seconds
 
     async def _ask(self, what: str, url: str) -> Mapping[str, Any] | None:
         """An answer in JSON; None without one, or so soon after the last question."""
-        if not self._is_due(what, PAUSE_SECONDS):
+        now = self._clock()
+        if now < self._asked_at.get(what, -PAUSE_SECONDS) + PAUSE_SECONDS:
             return None
+        self._asked_at[what] = now
         try:
             async with self._client() as client:
-                answer = await client.get(url, withhold_token=True)
+                answer = await client.request("GET", url, withhold_token=True)
             answer.raise_for_status()
             found = answer.json()
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            self._tried_at[what] = self._clock()
             log.warning("the provider does not answer", url=url, why=str(error))
             return None
-        self._tried_at[what] = self._clock()
         return found if isinstance(found, dict) else None
 
     def _check(self, metadata: Mapping[str, Any]) -> None:

@@ -128,7 +128,7 @@ class Provider:
 
     def _is_ours(self, flow: Flow, answer: Mapping[str, str]) -> bool:
         """Whether the answer belongs to what was begun in this browser, a while ago at most."""
-        state = answer.get("state", "").encode()
+        state = answer.get("state", "").encode("utf-8", "replace")
         recent = 0 <= self._clock() - flow.at <= FLOW_SECONDS
         return recent and hmac.compare_digest(state, flow.state.encode())
 

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("seen_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("name", name="pk_users"),
-        sa.UniqueConstraint("issuer", "subject", name="uq_users_issuer"),
+        sa.UniqueConstraint("issuer", "subject", name="uq_users_issuer_subject"),
     )
     op.create_table(
         "sessions",
