@@ -117,7 +117,7 @@ class Page:
         self.run(
             f"window.left = true; document.getElementById('token').value = {json.dumps(token)}"
         )
-        self.run("document.querySelector('form .next').click()")
+        self.run("document.getElementById('token').form.requestSubmit()")
         self.arrive()
 
     def picture(self, whole: bool = False) -> bytes:
