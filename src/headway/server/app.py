@@ -26,6 +26,7 @@ from headway.server.api import (
     holds,
     hooks,
     journal,
+    kinds,
     metrics,
     node,
     nodes,
@@ -39,11 +40,19 @@ from headway.server.api import (
     upkeep,
     users,
 )
+from headway.server.api.document import document
 from headway.server.auth.rules import Rule, admit, check_rules
 from headway.server.measuring import measuring
 from headway.server.plane import ControlPlane
 
 MAX_BODY_BYTES = 1024 * 1024
+
+_DESCRIPTION = """\
+Headway's control plane. Points in time are seconds since the epoch, UTC; lengths of time seconds.
+
+Every error is a Problem (RFC 9457): a `code` that programs compare, and one `sentence`.
+`x-role` is the least role that an operation takes; `any` is whoever has a token.
+"""
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     health.health,
@@ -114,6 +123,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     node.report,
     node.peers,
     node.pass_on,
+    kinds.explain_problem,
 )
 
 log = structlog.get_logger()
@@ -163,13 +173,20 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Headway",
         version=headway.__version__,
-        description="The control plane. Every error is a Problem: a code and one sentence.",
+        description=_DESCRIPTION,
         components=Components(
-            security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
+            security_schemes={
+                "token": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="A token, which has a name and a role: `headway token new`.",
+                )
+            }
         ),
         security=[{"token": []}],
         use_handler_docstrings=True,
-        render_plugins=[JsonRenderPlugin()],
+        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
+        render_plugins=[_Described()],
         openapi_router=Router(
             "/schema", route_handlers=[], include_in_schema=False, opt={"role": Rule.PUBLIC}
         ),
@@ -181,6 +198,18 @@ async def _stay_secure(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.start" and scope["scheme"] == "https":
         headers = [*message["headers"], (b"strict-transport-security", b"max-age=31536000")]
         message["headers"] = headers
+
+
+class _Described(JsonRenderPlugin):
+    """The description, made when it is asked for first."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document, as JSON."""
+        state = request.app.state
+        if "document" not in state:
+            state["document"] = self.render_json(request, document(request.app, openapi_schema))
+        described: bytes = state["document"]
+        return described
 
 
 def _begin(request: Request[Any, Any, Any]) -> None:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from headway.core.plan import title
 from headway.model.plan import DEFAULT_PLAN
-from headway.model.report import Activity, Drift, Inspection, Problem, Report, Stray
+from headway.model.report import Activity, Deviation, Drift, Inspection, Report, Stray
 from headway.model.rollout import NodeState, Phase
 from headway.server.cockpit import page as page_module
 from headway.server.cockpit.page import make_page
@@ -159,7 +159,7 @@ def test_every_state_has_a_page(phase: Phase, step: int, next_action: str) -> No
 def test_a_node_whose_files_have_changed_is_listed_though_it_is_done() -> None:
     facts = samples.rolling()
     done = next(node for node in facts.nodes if node.state is NodeState.DONE)
-    drift = Drift("1", OLD, 5.0, 1, (Stray("a/b.css", Problem.CONTENT),), serving=True)
+    drift = Drift("1", OLD, 5.0, 1, (Stray("a/b.css", Deviation.CONTENT),), serving=True)
     bare = Report(done.node, "webapp", "b", 1, 1, Activity.IDLE, OLD, None, "", 1.0)
     told = replace(done, report=replace(bare, inspection=Inspection(drift=(drift,))))
     nodes = tuple(told if node is done else node for node in facts.nodes)

@@ -17,7 +17,12 @@ from headway.server.database import journal, tokens
 from headway.server.database.tokens import Token
 
 
-@post("/v1/tokens", opt={"role": Rule.ADMIN}, status_code=201, summary="Make a token")
+@post(
+    "/v1/tokens",
+    opt={"role": Rule.ADMIN, "errors": (Refused,)},
+    status_code=201,
+    summary="Make a token",
+)
 async def create_token(data: JSONBody[TokenRequest], plane: Plane, caller: Caller) -> TokenCreated:
     """The secret is in the answer and nowhere else: only its hash is kept."""
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._@-]{0,127}", data.name):
