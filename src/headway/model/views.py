@@ -247,6 +247,7 @@ class UserRequest(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     role: str
     password: str
+    """12 characters at least, 1,024 bytes at most; no other rule."""
 
     def __repr__(self) -> str:
         return f"UserRequest({self.name!r}, {self.role!r}, …)"
@@ -262,6 +263,7 @@ class PasswordRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Give a user another password."""
 
     password: str
+    """12 characters at least, 1,024 bytes at most; no other rule."""
 
     def __repr__(self) -> str:
         return "PasswordRequest(…)"

@@ -3,7 +3,7 @@
 from litestar import delete, get, post, put
 from litestar.params import JSONBody
 
-from headway.errors import InvalidInput, NotFound
+from headway.errors import Busy, InvalidInput, NotFound, Refused
 from headway.model.access import Role
 from headway.model.views import PasswordRequest, RoleRequest, UserRequest, UserView
 from headway.server.api.given import Caller, InPath, Plane
@@ -15,7 +15,12 @@ from headway.server.plane import ControlPlane
 PERSONS = (Role.VIEWER, Role.DEPLOYER, Role.ADMIN)
 
 
-@post("/v1/users", opt={"role": Rule.ADMIN}, status_code=201, summary="Make a user")
+@post(
+    "/v1/users",
+    opt={"role": Rule.ADMIN, "errors": (Refused, Busy)},
+    status_code=201,
+    summary="Make a user",
+)
 async def add_user(data: JSONBody[UserRequest], plane: Plane, caller: Caller) -> UserView:
     """The password has 12 characters at least; only its hash is kept."""
     user = await plane.people.add(data.name, _role(data.role), data.password, caller.name)
@@ -28,7 +33,11 @@ async def list_users(plane: Plane) -> list[UserView]:
     return [_view(plane, user) for user in await plane.database.read(users.every)]
 
 
-@put("/v1/users/{name:str}/role", opt={"role": Rule.ADMIN}, summary="Change a user's role")
+@put(
+    "/v1/users/{name:str}/role",
+    opt={"role": Rule.ADMIN, "errors": (Refused,)},
+    summary="Change a user's role",
+)
 async def change_role(
     name: InPath, data: JSONBody[RoleRequest], plane: Plane, caller: Caller
 ) -> UserView:
@@ -38,7 +47,7 @@ async def change_role(
 
 @put(
     "/v1/users/{name:str}/password",
-    opt={"role": Rule.ADMIN},
+    opt={"role": Rule.ADMIN, "errors": (Refused, Busy)},
     status_code=204,
     summary="Change a user's password",
 )
