@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Request, Router
+from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -156,6 +157,7 @@ def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = 
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
+        compression_config=_compressed_pages(),
         middleware=[measuring(plane.meters)],
         before_request=_begin,
         after_response=_log,
@@ -198,6 +200,11 @@ async def _stay_secure(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.start" and scope["scheme"] == "https":
         headers = [*message["headers"], (b"strict-transport-security", b"max-age=31536000")]
         message["headers"] = headers
+
+
+def _compressed_pages() -> CompressionConfig:
+    """Pages and what they load; not the API, whose artifacts are compressed, and no stream."""
+    return CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["^/v1/", "/live$"])
 
 
 class _Described(JsonRenderPlugin):

@@ -172,7 +172,13 @@ def our_routes(app: Litestar) -> list[tuple[str, set[str], Rule]]:
 def fill(path: str) -> str:
     name = next(iter(ASSETS))
     filled = path.replace("{digest:str}", ASSETS[name].digest).replace("{name:str}", name)
-    values = {"app": "web", "rollout": "web-1", "action": "advance", "session": "0" * 16}
+    values = {
+        "app": "web",
+        "rollout": "web-1",
+        "action": "advance",
+        "session": "0" * 16,
+        "node": "p1",
+    }
     for field, value in values.items():
         filled = filled.replace(f"{{{field}:str}}", value)
     return filled
@@ -182,7 +188,7 @@ async def test_every_page_says_what_it_may_load(visitor: Visitor, herd: Herd) ->
     app: Litestar = visitor.app
     pages = [fill(path) for path, methods, _ in our_routes(app) if "GET" in methods]
     pages = [path for path in pages if not path.endswith("/live")]
-    assert len(pages) >= 6
+    assert len(pages) >= 9
     for path in [*pages, "/apps/nowhere", "/assets/0/none"]:
         assert protected(await visitor.get(path)), path
     await visitor.sign_in(Role.DEPLOYER)
@@ -193,7 +199,7 @@ async def test_every_page_says_what_it_may_load(visitor: Visitor, herd: Herd) ->
 async def test_no_form_from_elsewhere_is_taken(visitor: Visitor, herd: Herd) -> None:
     app: Litestar = visitor.app
     forms = [fill(path) for path, methods, _ in our_routes(app) if "POST" in methods]
-    assert len(forms) >= 6
+    assert len(forms) >= 8
     await visitor.get("/sign-in")
     visit_seal = visitor.page.field("csrf")
     await visitor.sign_in(Role.DEPLOYER)

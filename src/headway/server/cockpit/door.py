@@ -9,7 +9,7 @@ script of another site, and every form needs a seal besides. Over https all cook
 import base64
 import hmac
 from hashlib import sha256
-from secrets import token_urlsafe
+from secrets import token_hex, token_urlsafe
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -156,11 +156,21 @@ class Door:
 def seal(cookie: str) -> str:
     """What a form must bring along to prove that a page for this cookie was its origin.
 
-    Only who has the cookie can make it, and it tells nothing of the cookie.
+    Only who has the cookie can make it, and it tells nothing of the cookie. It is another one on
+    each page, so that nothing can be learnt of it from the lengths of compressed pages.
     """
-    return hmac.new(cookie.encode(), b"a form of the cockpit", sha256).hexdigest()
+    salt = token_hex(16)
+    return salt + _sealed(cookie, salt)
 
 
 def is_sealed(cookie: str, given: str) -> bool:
     """Whether a seal belongs to ``cookie``; never for an empty one."""
-    return bool(cookie) and hmac.compare_digest(seal(cookie).encode(), given.encode())
+    salt, rest = given[:32], given[32:]
+    return bool(cookie) and hmac.compare_digest(
+        _sealed(cookie, salt).encode(), rest.encode("utf-8", "replace")
+    )
+
+
+def _sealed(cookie: str, salt: str) -> str:
+    text = f"a form of the cockpit {salt}".encode("utf-8", "replace")
+    return hmac.new(cookie.encode("utf-8", "replace"), text, sha256).hexdigest()
