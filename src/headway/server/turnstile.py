@@ -5,7 +5,6 @@ address, and a smaller one for trying tokens that are not valid. Nodes are not c
 routes are served before this, and a whole fleet may come from one address.
 """
 
-import ipaddress
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from msgspec import Struct
 from headway.core.budget import Bucket, Rate, take
 from headway.core.words import count
 from headway.errors import Busy
+from headway.server.auth.throttle import network
 
 MOST_KEPT = 50_000
 """Beyond so many, the budget that was used longest ago is forgotten: that is, full again."""
@@ -25,11 +25,11 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How often the API and the cockpit may be asked. Agents are not counted."""
 
     tokens: Rate = Rate(100.0, 3000)
-    """For each token, wherever it is used from."""
+    """For each token, wherever it is used from; 100 a second, and 3,000 at once, unless told."""
     addresses: Rate = Rate(100.0, 3000)
-    """For each address, for what takes no token. Of IPv6 a whole /64 counts as one."""
+    """For each address, for what takes no token; as much. Of IPv6 a whole /64 counts as one."""
     failures: Rate = Rate(2.0, 200)
-    """For each address, for requests of the API without a token that is valid."""
+    """For each address, for requests without a token that is valid; 2 a second, 200 at once."""
 
 
 class Whose(StrEnum):
@@ -41,7 +41,7 @@ class Whose(StrEnum):
 
 
 _TOO_MUCH = {
-    Whose.TOKEN: "too many requests with this token",
+    Whose.TOKEN: "too many requests in your name",
     Whose.ADDRESS: "too many requests from this address",
     Whose.FAILURE: "too many requests from this address without a token that is valid",
 }
@@ -64,7 +64,7 @@ class Turnstile:
         rate = self._rates[whose]
         if rate.per_second == 0:
             return
-        key = whose, name if whose is Whose.TOKEN else subnet(name)
+        key = whose, name if whose is Whose.TOKEN else network(name)
         self._buckets[key], wait = take(self._buckets.get(key), rate, self._clock())
         self._buckets.move_to_end(key)
         if len(self._buckets) > MOST_KEPT:
@@ -76,15 +76,3 @@ class Turnstile:
                 f"burst of {rate.burst:,}; try again in {count(after, 'second')}",
                 after,
             )
-
-
-def subnet(address: str) -> str:
-    """Whose an address is: of IPv6 whoever has one has a whole /64 of them."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    mapped = parsed.ipv4_mapped
-    return str(mapped or ipaddress.ip_network((parsed.packed, 64), strict=False))

@@ -16,8 +16,18 @@ from headway.model.report import Enrolment
 from headway.model.rollout import Phase, Rollout
 from headway.server.api.pages import place
 from headway.server.auth.callers import fingerprint
-from headway.server.database import announcements, apps, builds, holds, journal, rollouts, tokens
+from headway.server.database import (
+    announcements,
+    apps,
+    builds,
+    holds,
+    journal,
+    rollouts,
+    tokens,
+    users,
+)
 from headway.server.database.tokens import Token
+from headway.server.database.users import User
 from headway.server.plane import ControlPlane
 from tests.unit.server.conftest import Web
 
@@ -55,6 +65,12 @@ async def add_tokens(plane: ControlPlane, numbers: range) -> None:
         await plane.database.write(lambda c, t=token: tokens.add(c, t))
 
 
+async def add_users(plane: ControlPlane, numbers: range) -> None:
+    for n in numbers:
+        user = User(f"user-{n:03}", Role.VIEWER, 1.0)
+        await plane.database.write(lambda c, u=user: users.add(c, u))
+
+
 async def add_holds(plane: ControlPlane, numbers: range) -> None:
     for n in numbers:
         hold = Hold(f"h{n:03}", Scope.APP, "web", "bob", "x", float(n // 3))
@@ -80,6 +96,7 @@ LISTS: dict[str, tuple[Callable[[ControlPlane, range], Awaitable[None]], str, bo
     "/v1/tokens": (add_tokens, "name", False),
     "/v1/holds": (add_holds, "id", False),
     "/v1/nodes": (add_nodes, "node", False),
+    "/v1/users": (add_users, "name", False),
 }
 """Each list: what fills it, what tells its items apart, and whether the newest comes first."""
 
