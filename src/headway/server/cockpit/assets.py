@@ -9,6 +9,7 @@ _KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FILES = {
     "cockpit.css": "assets",
     "cockpit.js": "assets",
+    "pages.css": "assets",
     "live.svg": "assets",
     "rolling.svg": "assets",
     "paused.svg": "assets",

@@ -18,6 +18,7 @@ from headway.server.auth.rules import IDENTIFY, Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.assets import ASSETS
 from headway.server.cockpit.door import SEALED_BY, VISIT, Connection
+from headway.server.cockpit.pages.routes import pages
 from headway.server.cockpit.render import render
 from headway.server.cockpit.site import AnyRequest, Site
 from headway.server.plane import ControlPlane
@@ -54,6 +55,7 @@ def cockpit(plane: ControlPlane) -> Router:
             sign_in,
             sign_out,
             asset,
+            pages(),
         ],
         guards=[check_form],
         opt={IDENTIFY: identify},

@@ -32,6 +32,16 @@ def find(connection: Connection, app: str, prefix: str) -> tuple[Build, ...]:
     return tuple(connection.scalars(query.order_by(builds.c.seq).limit(2)))
 
 
+def named(connection: Connection, app: str, ids: Collection[str]) -> dict[str, Build]:
+    """Those of the app's builds that are known, by their ids."""
+    wanted, found = list(ids), {}
+    for begin in range(0, len(wanted), 500):
+        some = builds.c.id.in_(wanted[begin : begin + 500])
+        query = select(builds.c.document).where(builds.c.app == app, some)
+        found |= {build.id: build for build in connection.scalars(query)}
+    return found
+
+
 class Published(NamedTuple):
     """A published build as it stands in the table, in its place among the others."""
 

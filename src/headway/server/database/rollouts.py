@@ -28,6 +28,34 @@ def newest(connection: Connection, app: str, limit: int) -> tuple[Rollout, ...]:
     return tuple(connection.scalars(query.order_by(rollouts.c.seq.desc()).limit(limit)))
 
 
+def page(
+    connection: Connection, app: str, limit: int, *, before: int | None = None
+) -> tuple[tuple[int, Rollout], ...]:
+    """The app's last rollouts with their numbers, newest first: those before the number."""
+    query = select(rollouts.c.seq, rollouts.c.state).where(rollouts.c.app == app)
+    if before is not None:
+        query = query.where(rollouts.c.seq < before)
+    rows = connection.execute(query.order_by(rollouts.c.seq.desc()).limit(limit))
+    return tuple((row.seq, row.state) for row in rows)
+
+
+def following(connection: Connection, app: str, after: int, most: int = 500) -> tuple[Rollout, ...]:
+    """Those that came after the number, oldest first, up to the first that has succeeded."""
+    query = select(rollouts.c.state).where(rollouts.c.app == app, rollouts.c.seq > after)
+    found: list[Rollout] = []
+    for state in connection.scalars(query.order_by(rollouts.c.seq).limit(most)):
+        found.append(state)
+        if state.phase is Phase.SUCCEEDED:
+            break
+    return tuple(found)
+
+
+def number(connection: Connection, rollout: str) -> int:
+    """The number of a rollout that is known."""
+    query = select(rollouts.c.seq).where(rollouts.c.id == rollout)
+    return connection.scalar(query) or 0
+
+
 def live(connection: Connection) -> tuple[Rollout, ...]:
     """Every rollout that has not ended."""
     return tuple(
