@@ -5,10 +5,10 @@ from litestar.di import NamedDependency, Provide
 
 from headway.server.api.given import Filter, InPath
 from headway.server.auth.rules import Rule
-from headway.server.cockpit.pages import history
+from headway.server.cockpit.pages import history, nodes, statistics
 from headway.server.cockpit.pages.asked import asked, day, number
 from headway.server.cockpit.pages.forms import FORMS
-from headway.server.cockpit.pages.showing import show_entry
+from headway.server.cockpit.pages.showing import show_entry, show_node
 from headway.server.cockpit.pages.visit import Visit, visit
 
 OneVisit = NamedDependency[Visit]
@@ -45,6 +45,38 @@ async def show_rollout(visit: OneVisit, app: InPath, rollout: InPath) -> Respons
     return await show_entry(visit, app, rollout)
 
 
+@get("/apps/{app:str}/nodes", opt={"role": Rule.VIEWER})
+async def show_nodes(
+    visit: OneVisit,
+    app: InPath,
+    text: Filter = None,
+    tier: Filter = None,
+    zone: Filter = None,
+    status: Filter = None,
+    mark: Filter = None,
+    after: Filter = None,
+) -> Response[str]:
+    """What each node runs."""
+    wanted = nodes.Wanted(asked(text), asked(tier), asked(zone), asked(status), asked(mark))
+    page = nodes.make_nodes(await nodes.gather(visit.plane, app, wanted, asked(after)))
+    return await visit.show("nodes", app, "nodes", page=page)
+
+
+@get("/apps/{app:str}/nodes/{node:str}", opt={"role": Rule.VIEWER})
+async def show_one_node(visit: OneVisit, app: InPath, node: InPath) -> Response[str]:
+    """One node, and why it runs what it runs."""
+    return await show_node(visit, app, node)
+
+
+@get("/apps/{app:str}/statistics", opt={"role": Rule.VIEWER})
+async def show_statistics(visit: OneVisit, app: InPath, days: Filter = None) -> Response[str]:
+    """How often, how fast and how safely."""
+    wanted = next((one for one in statistics.RANGES if str(one) == days), statistics.RANGES[0])
+    facts = await statistics.gather(visit.plane, app, wanted)
+    page = statistics.make_statistics(facts)
+    return await visit.show("statistics", app, "statistics", page=page)
+
+
 def pages() -> Router:
     """All of them, with their forms."""
     return Router(
@@ -52,6 +84,9 @@ def pages() -> Router:
         route_handlers=[
             show_history,
             show_rollout,
+            show_nodes,
+            show_one_node,
+            show_statistics,
             *FORMS,
         ],
         dependencies={"visit": Provide(visit, sync_to_thread=False)},

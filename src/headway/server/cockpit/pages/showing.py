@@ -3,7 +3,7 @@
 from litestar import Response
 
 from headway.errors import HeadwayError
-from headway.server.cockpit.pages import entry
+from headway.server.cockpit.pages import entry, node
 from headway.server.cockpit.pages.asked import Typed
 from headway.server.cockpit.pages.visit import Visit
 
@@ -20,3 +20,15 @@ async def show_entry(
     """One rollout's story. Raises NotFound."""
     page = entry.make_entry(await entry.gather(visit.plane, app, rollout))
     return await visit.show("entry", app, "history", problem=problem, form=form, page=page)
+
+
+async def show_node(
+    visit: Visit,
+    app: str,
+    name: str,
+    problem: HeadwayError | None = None,
+    form: Typed | None = None,
+) -> Shown:
+    """One node. Raises NotFound."""
+    page = node.make_node(await node.gather(visit.plane, app, name))
+    return await visit.show("node", app, "nodes", problem=problem, form=form, page=page)
