@@ -226,7 +226,7 @@ def stock(connection: Connection, now: float, text: str = "", many: int = 40) ->
     for number in range(1, many + 1):
         began = now - (many - number + 1) * 0.8 * DAY
         state = past.rollout(number, began, FATES.get(number % 13, Phase.SUCCEEDED))
-        if number % 17 == 0 and state.base is not None:
+        if number % 16 == 0 and state.base is not None:
             past.taken_back(state, began + 9000, state.base)
     past.rollout(many + 1, now - 1500, Phase.PAUSED)
     stock_nodes(connection, now, past.live, text)
@@ -237,7 +237,8 @@ def stock(connection: Connection, now: float, text: str = "", many: int = 40) ->
         connection, Frozen("f1", "web", now + DAY, now + 3 * DAY, text or "ann", text or "audit")
     )
     times.take_over(
-        connection, Takeover("web", text or "bob", text or "bob", now - 60, now + DAY, text or "ill")
+        connection,
+        Takeover("web", text or "bob", text or "bob", now - 60, now + DAY, text or "ill"),
     )
     journal.append(
         connection, at=now - 5, actor=text or "root", kind="token", why=text or "root makes a token"

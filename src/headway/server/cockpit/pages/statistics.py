@@ -63,7 +63,6 @@ class Chart(Struct, frozen=True):
     name: str
     title: str
     summary: str
-    top: str
     begin: str
     end: str
     bars: tuple[Bar, ...]
@@ -223,8 +222,7 @@ def _daily(of: Sequence[Judged], begin: float, end: float) -> Chart:
     return Chart(
         name="deploys",
         title="Deploys a day",
-        summary=f"{count(total, 'deploy')}, at most {top} on a day",
-        top=str(top),
+        summary=f"{count(total, 'deploy')}, at most {top} on a day; failed ones in outline",
         begin=_day(begin),
         end=_day(end),
         bars=tuple(bars),
@@ -270,7 +268,6 @@ def _weekly(
         name=name,
         title=title,
         summary=summary,
-        top=show(top) if known else "",
         begin=_day(weeks[0].begin),
         end=_day(weeks[-1].end),
         bars=tuple(bars),
