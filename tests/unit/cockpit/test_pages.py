@@ -16,7 +16,7 @@ from tests.unit.server.herd import Herd
 pytestmark = pytest.mark.anyio
 
 MANY = 18
-STOCKED = build(MANY - 2, NOW).id
+STOCKED, EARLIER = build(MANY - 1, NOW).id, build(3, NOW).id
 PATHS = (
     "history",
     "history?text=Search&person=ann&outcome=live&since=2026-01-01&until=2030-01-01",
@@ -33,6 +33,15 @@ PATHS = (
     "nodes/prod-05",
     "nodes/prod-07",
     "nodes/prod-09",
+    "releases",
+    "releases?before=9",
+    "releases/web-r8",
+    "releases/web-r5",
+    "releases/web-r9",
+    "builds",
+    f"builds/{STOCKED}",
+    f"builds/{STOCKED}?since={EARLIER}",
+    f"builds/{EARLIER}?since={STOCKED}",
     "statistics",
     "statistics?days=90",
 )

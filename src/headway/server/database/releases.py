@@ -91,7 +91,8 @@ class Bringing(Struct, frozen=True):
 
 def bringing(connection: Connection, of: Collection[str]) -> dict[str, Bringing]:
     """What these releases bring, by their ids."""
-    found, wanted = {}, list(of)
+    found: dict[str, Bringing] = {}
+    wanted = list(of)
     for begin in range(0, len(wanted), 500):
         query = select(type_coerce(releases.c.state, Document(Bringing))).where(
             releases.c.id.in_(wanted[begin : begin + 500])

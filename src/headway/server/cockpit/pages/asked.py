@@ -1,7 +1,10 @@
 """What people ask of a page: the filters in its address, and the fields of its forms."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from headway.errors import InvalidInput
 from headway.server.cockpit.site import AnyRequest
@@ -10,6 +13,8 @@ MOST_TEXT = 2000
 """So many characters of a field are taken in."""
 
 DAY_SECONDS = 86400.0
+
+T = TypeVar("T")
 
 
 class Typed(dict[str, str]):
@@ -36,6 +41,14 @@ def reason(form: Typed, deed: str) -> str:
     if not form["reason"]:
         raise InvalidInput(f"say why you {deed}; everybody reads it in the journal")
     return form["reason"]
+
+
+def request(kind: type[T], **values: Any) -> T:
+    """What the API would take for these values. Raises InvalidInput as the API does."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"{error}") from None
 
 
 def asked(given: str | None) -> str:

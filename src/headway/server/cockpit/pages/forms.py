@@ -7,15 +7,22 @@ what was typed.
 from litestar import Response, post
 from litestar.di import NamedDependency
 
-from headway.errors import HeadwayError, InvalidInput, NotFound
+from headway.errors import HeadwayError, InvalidInput, NotFound, StaleView
+from headway.model.release_views import CutRequest, HotfixRequest, RevertRequest
 from headway.model.signal import NodeHold
 from headway.model.views import DeployRequest
 from headway.server.api.given import InPath
 from headway.server.auth.rules import Rule
 from headway.server.cockpit.answers import elsewhere
 from headway.server.cockpit.pages import entry
-from headway.server.cockpit.pages.asked import address, moment, reason, typed
-from headway.server.cockpit.pages.showing import show_entry, show_node
+from headway.server.cockpit.pages.asked import Typed, address, moment, reason, request, typed
+from headway.server.cockpit.pages.showing import (
+    show_build,
+    show_entry,
+    show_node,
+    show_queue,
+    show_release,
+)
 from headway.server.cockpit.pages.visit import Visit
 from headway.server.lookup import find_build
 
@@ -25,21 +32,39 @@ OneVisit = NamedDependency[Visit]
 @post("/apps/{app:str}/history/{rollout:str}/deploy", opt={"role": Rule.DEPLOYER})
 async def deploy_again(visit: OneVisit, app: InPath, rollout: InPath) -> Response[str]:
     """Deploy the build of a rollout once more, if nothing has begun since the page was made."""
-    form, plane = await typed(visit.request), visit.plane
-    target = (await entry.gather(plane, app, rollout)).state.target
+    form = await typed(visit.request)
+    target = (await entry.gather(visit.plane, app, rollout)).state.target
     try:
-        request = DeployRequest(
-            build=target,
-            plan=form["plan"] or "default",
-            reason=reason(form, "deploy it"),
-            supersede=bool(form["supersede"]),
-            seen=form["seen"],
-        )
-        build = await plane.database.read(lambda c: find_build(c, app, target))
-        await plane.trains.deploy(app, build, request, visit.caller.name)
+        await _deploy(visit, app, target, form)
     except HeadwayError as problem:
         return await show_entry(visit, app, rollout, problem, form)
     return elsewhere(address(app))
+
+
+@post("/apps/{app:str}/builds/{build:str}/deploy", opt={"role": Rule.DEPLOYER})
+async def deploy_build(visit: OneVisit, app: InPath, build: InPath) -> Response[str]:
+    """Deploy a build, if nothing has begun since the page was made."""
+    form = await typed(visit.request)
+    try:
+        await _deploy(visit, app, build, form)
+    except HeadwayError as problem:
+        return await show_build(visit, app, build, problem=problem, form=form)
+    return elsewhere(address(app))
+
+
+async def _deploy(visit: Visit, app: str, build: str, form: Typed) -> None:
+    """Deploy a build, or a release, as the API would; stale forms are refused."""
+    plane = visit.plane
+    wanted = request(
+        DeployRequest,
+        build=build,
+        plan=form["plan"] or "default",
+        reason=reason(form, "deploy it"),
+        supersede=bool(form["supersede"]),
+        seen=form["seen"],
+    )
+    found = await plane.database.read(lambda c: find_build(c, app, build))
+    await plane.trains.deploy(app, found, wanted, visit.caller.name)
 
 
 @post("/apps/{app:str}/nodes/{node:str}/{deed:str}", opt={"role": Rule.DEPLOYER})
@@ -83,4 +108,57 @@ async def forget_node(visit: OneVisit, app: InPath, node: InPath) -> Response[st
     return elsewhere(address(app, "nodes"))
 
 
-FORMS = (deploy_again, act_on_node, forget_node)
+@post("/apps/{app:str}/releases", opt={"role": Rule.DEPLOYER})
+async def cut_release(visit: OneVisit, app: InPath) -> Response[str]:
+    """Cut a release up to a change that the page showed, and no further."""
+    form = await typed(visit.request)
+    try:
+        wanted = request(
+            CutRequest, until=form["until"], reason=form["reason"], override=form["override"]
+        )
+        made = await visit.plane.releases.cut(app, wanted, visit.caller.name)
+    except HeadwayError as problem:
+        return await show_queue(visit, app, problem, form)
+    return elsewhere(address(app, "releases", made))
+
+
+@post("/apps/{app:str}/releases/{release:str}/{deed:str}", opt={"role": Rule.DEPLOYER})
+async def act_on_release(
+    visit: OneVisit, app: InPath, release: InPath, deed: InPath
+) -> Response[str]:
+    """Deploy a release, pick changes onto it, or take some back, as it was when it was shown."""
+    form, plane, by = await typed(visit.request), visit.plane, visit.caller.name
+    try:
+        await _check_release(visit, app, release, form)
+        changes = tuple(form["changes"].split())
+        match deed:
+            case "deploy":
+                await _deploy(visit, app, release, form)
+                return elsewhere(address(app))
+            case "hotfix":
+                if not changes:
+                    raise InvalidInput("name the changes to pick: #123, or a commit")
+                why = reason(form, "pick them")
+                fix = request(HotfixRequest, changes=changes, reason=why, override=form["override"])
+                await plane.releases.hotfix(release, fix, by)
+            case "revert":
+                why = reason(form, "take them back")
+                back = request(RevertRequest, changes=changes, reason=why)
+                await plane.releases.revert(release, back, by)
+            case _:
+                raise NotFound(f"nothing is called {deed[:40]!a}; load the page again")
+    except HeadwayError as problem:
+        return await show_release(visit, app, release, problem, form)
+    return elsewhere(address(app, "releases", release))
+
+
+async def _check_release(visit: Visit, app: str, release: str, form: Typed) -> None:
+    """Raise NotFound when it is another app's, StaleView when it has another head than shown."""
+    state = await visit.plane.releases.known(release)
+    if state.app != app:
+        raise NotFound(f"{app[:80]} has no release {release[:80]}")
+    if form["tag"] != state.tags[-1].name:
+        raise StaleView(f"{release} has moved on since you looked: it is {state.tags[-1].name} now")
+
+
+FORMS = (deploy_again, deploy_build, act_on_node, forget_node, cut_release, act_on_release)

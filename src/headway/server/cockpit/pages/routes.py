@@ -5,10 +5,16 @@ from litestar.di import NamedDependency, Provide
 
 from headway.server.api.given import Filter, InPath
 from headway.server.auth.rules import Rule
-from headway.server.cockpit.pages import history, nodes, statistics
+from headway.server.cockpit.pages import builds, history, nodes, releases, statistics
 from headway.server.cockpit.pages.asked import asked, day, number
 from headway.server.cockpit.pages.forms import FORMS
-from headway.server.cockpit.pages.showing import show_entry, show_node
+from headway.server.cockpit.pages.showing import (
+    show_build,
+    show_entry,
+    show_node,
+    show_queue,
+    show_release,
+)
 from headway.server.cockpit.pages.visit import Visit, visit
 
 OneVisit = NamedDependency[Visit]
@@ -77,6 +83,40 @@ async def show_statistics(visit: OneVisit, app: InPath, days: Filter = None) -> 
     return await visit.show("statistics", app, "statistics", page=page)
 
 
+@get("/apps/{app:str}/releases", opt={"role": Rule.VIEWER})
+async def show_releases(visit: OneVisit, app: InPath, before: Filter = None) -> Response[str]:
+    """What was cut, and what became of it."""
+    page = releases.make_releases(await releases.gather(visit.plane, app, number(before)))
+    return await visit.show("releases", app, "releases", page=page)
+
+
+@get("/apps/{app:str}/releases/queue", opt={"role": Rule.VIEWER})
+async def show_waiting(visit: OneVisit, app: InPath) -> Response[str]:
+    """What waits for the next release."""
+    return await show_queue(visit, app)
+
+
+@get("/apps/{app:str}/releases/{release:str}", opt={"role": Rule.VIEWER})
+async def show_one_release(visit: OneVisit, app: InPath, release: InPath) -> Response[str]:
+    """A release, its changes and who looked at them."""
+    return await show_release(visit, app, release)
+
+
+@get("/apps/{app:str}/builds", opt={"role": Rule.VIEWER})
+async def show_builds(visit: OneVisit, app: InPath, before: Filter = None) -> Response[str]:
+    """What was published, and where it runs."""
+    page = builds.make_builds(await builds.gather(visit.plane, app, number(before)))
+    return await visit.show("builds", app, "builds", page=page)
+
+
+@get("/apps/{app:str}/builds/{build:str}", opt={"role": Rule.VIEWER})
+async def show_one_build(
+    visit: OneVisit, app: InPath, build: InPath, since: Filter = None
+) -> Response[str]:
+    """A build, and what it changes from another."""
+    return await show_build(visit, app, build, asked(since))
+
+
 def pages() -> Router:
     """All of them, with their forms."""
     return Router(
@@ -87,6 +127,11 @@ def pages() -> Router:
             show_nodes,
             show_one_node,
             show_statistics,
+            show_releases,
+            show_waiting,
+            show_one_release,
+            show_builds,
+            show_one_build,
             *FORMS,
         ],
         dependencies={"visit": Provide(visit, sync_to_thread=False)},

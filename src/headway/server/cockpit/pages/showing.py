@@ -3,7 +3,7 @@
 from litestar import Response
 
 from headway.errors import HeadwayError
-from headway.server.cockpit.pages import entry, node
+from headway.server.cockpit.pages import build, entry, node, release, releases
 from headway.server.cockpit.pages.asked import Typed
 from headway.server.cockpit.pages.visit import Visit
 
@@ -32,3 +32,36 @@ async def show_node(
     """One node. Raises NotFound."""
     page = node.make_node(await node.gather(visit.plane, app, name))
     return await visit.show("node", app, "nodes", problem=problem, form=form, page=page)
+
+
+async def show_queue(
+    visit: Visit, app: str, problem: HeadwayError | None = None, form: Typed | None = None
+) -> Shown:
+    """What waits for the next release. Raises NotFound, Refused and Unreachable."""
+    page = releases.make_queue(await visit.plane.releases.queue(app))
+    return await visit.show("queue", app, "releases", problem=problem, form=form, page=page)
+
+
+async def show_release(
+    visit: Visit,
+    app: str,
+    name: str,
+    problem: HeadwayError | None = None,
+    form: Typed | None = None,
+) -> Shown:
+    """One release. Raises NotFound."""
+    page = release.make_release(await release.gather(visit.plane, app, name))
+    return await visit.show("release", app, "releases", problem=problem, form=form, page=page)
+
+
+async def show_build(
+    visit: Visit,
+    app: str,
+    name: str,
+    since: str = "",
+    problem: HeadwayError | None = None,
+    form: Typed | None = None,
+) -> Shown:
+    """One build. Raises NotFound and InvalidInput."""
+    page = build.make_build(await build.gather(visit.plane, app, name, since))
+    return await visit.show("build", app, "builds", problem=problem, form=form, page=page)
