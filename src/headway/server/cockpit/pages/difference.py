@@ -1,7 +1,5 @@
 """What two builds do not have alike, file by file, from their manifests."""
 
-from functools import lru_cache
-
 from msgspec import Struct
 
 from headway.builds import layout, listing, manifest
@@ -40,14 +38,14 @@ class Difference(Struct, frozen=True):
         return self.added + self.removed + self.changed - len(self.files)
 
 
-@lru_cache(32)
 def difference(storage: Storage, app: str, base: BuildId, build: BuildId) -> Difference:
     """What differs in ``build`` from ``base``. Raises NotFound when one was collected.
 
-    Builds never change, so neither does this. It reads both manifests: run it in a thread.
+    It reads both manifests: run it in a thread.
     """
     counts = {"added": 0, "removed": 0, "changed": 0}
-    content, files = 0, []
+    content = 0
+    files: list[FileLine] = []
     old, new = _tree(storage, app, base), _tree(storage, app, build)
     for path, before, after in manifest.differences(old, new):
         was, now = _leaf(before), _leaf(after)

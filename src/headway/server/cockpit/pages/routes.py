@@ -3,19 +3,33 @@
 from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
 
+from headway.model.access import Role
 from headway.server.api.given import Filter, InPath
 from headway.server.auth.rules import Rule
-from headway.server.cockpit.pages import builds, history, nodes, releases, statistics
+from headway.server.cockpit.answers import PROTECTION
+from headway.server.cockpit.pages import (
+    audit,
+    builds,
+    history,
+    nodes,
+    releases,
+    settings,
+    statistics,
+)
 from headway.server.cockpit.pages.asked import asked, day, number
 from headway.server.cockpit.pages.forms import FORMS
 from headway.server.cockpit.pages.showing import (
     show_build,
     show_entry,
+    show_holds,
     show_node,
     show_queue,
     show_release,
+    show_schedule,
 )
+from headway.server.cockpit.pages.times import TIMES
 from headway.server.cockpit.pages.visit import Visit, visit
+from headway.server.database.journal import Search
 
 OneVisit = NamedDependency[Visit]
 
@@ -117,6 +131,76 @@ async def show_one_build(
     return await show_build(visit, app, build, asked(since))
 
 
+@get("/apps/{app:str}/holds", opt={"role": Rule.VIEWER})
+async def show_all_holds(visit: OneVisit, app: InPath) -> Response[str]:
+    """What is held, by whom and why."""
+    return await show_holds(visit, app)
+
+
+@get("/apps/{app:str}/schedule", opt={"role": Rule.VIEWER})
+async def show_times(visit: OneVisit, app: InPath) -> Response[str]:
+    """When deploys may go, and who answers for them."""
+    return await show_schedule(visit, app)
+
+
+@get("/apps/{app:str}/audit", opt={"role": Rule.VIEWER})
+async def show_audit(
+    visit: OneVisit,
+    app: InPath,
+    person: Filter = None,
+    kind: Filter = None,
+    text: Filter = None,
+    since: Filter = None,
+    until: Filter = None,
+    before: Filter = None,
+) -> Response[str]:
+    """What was decided."""
+    wanted = _searched(app, person, kind, text, since, until)
+    page = audit.make_audit(await audit.gather(visit.plane, app, wanted, number(before)))
+    return await visit.show("audit", app, "audit", page=page)
+
+
+@get("/apps/{app:str}/audit/export", opt={"role": Rule.VIEWER})
+async def export_audit(
+    visit: OneVisit,
+    app: InPath,
+    person: Filter = None,
+    kind: Filter = None,
+    text: Filter = None,
+    since: Filter = None,
+    until: Filter = None,
+) -> Response[bytes]:
+    """The same as a file, a JSON object on each line."""
+    wanted = _searched(app, person, kind, text, since, until)
+    lines = await audit.export(visit.plane, app, wanted)
+    headers = {
+        **PROTECTION,
+        "Cache-Control": "no-store",
+        "Content-Disposition": 'attachment; filename="journal.jsonl"',
+    }
+    return Response(lines, headers=headers, media_type="application/jsonl")
+
+
+def _searched(
+    app: str,
+    person: str | None,
+    kind: str | None,
+    text: str | None,
+    since: str | None,
+    until: str | None,
+) -> audit.Wanted:
+    search = Search(app, asked(person), asked(kind), asked(text), day(since), day(until, end=True))
+    return audit.Wanted(asked(person), asked(kind), asked(text), asked(since), asked(until), search)
+
+
+@get("/apps/{app:str}/settings", opt={"role": Rule.VIEWER})
+async def show_settings(visit: OneVisit, app: InPath) -> Response[str]:
+    """The app's configuration; admins see the tokens too."""
+    admin = visit.caller.role is Role.ADMIN
+    page = settings.make_settings(await settings.gather(visit.plane, app, with_tokens=admin))
+    return await visit.show("settings", app, "settings", page=page)
+
+
 def pages() -> Router:
     """All of them, with their forms."""
     return Router(
@@ -132,7 +216,13 @@ def pages() -> Router:
             show_one_release,
             show_builds,
             show_one_build,
+            show_all_holds,
+            show_times,
+            show_audit,
+            export_audit,
+            show_settings,
             *FORMS,
+            *TIMES,
         ],
         dependencies={"visit": Provide(visit, sync_to_thread=False)},
     )

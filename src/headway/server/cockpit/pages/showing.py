@@ -3,7 +3,7 @@
 from litestar import Response
 
 from headway.errors import HeadwayError
-from headway.server.cockpit.pages import build, entry, node, release, releases
+from headway.server.cockpit.pages import build, entry, holds, node, release, releases, schedule
 from headway.server.cockpit.pages.asked import Typed
 from headway.server.cockpit.pages.visit import Visit
 
@@ -65,3 +65,19 @@ async def show_build(
     """One build. Raises NotFound and InvalidInput."""
     page = build.make_build(await build.gather(visit.plane, app, name, since))
     return await visit.show("build", app, "builds", problem=problem, form=form, page=page)
+
+
+async def show_holds(
+    visit: Visit, app: str, problem: HeadwayError | None = None, form: Typed | None = None
+) -> Shown:
+    """What is held. Raises NotFound."""
+    page = holds.make_holds(await holds.gather(visit.plane, app))
+    return await visit.show("holds", app, "holds", problem=problem, form=form, page=page)
+
+
+async def show_schedule(
+    visit: Visit, app: str, problem: HeadwayError | None = None, form: Typed | None = None
+) -> Shown:
+    """Hours, freezes and shifts. Raises NotFound."""
+    page = schedule.make_schedule(await schedule.gather(visit.plane, app))
+    return await visit.show("schedule", app, "schedule", problem=problem, form=form, page=page)
