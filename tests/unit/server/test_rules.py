@@ -19,6 +19,7 @@ MAY = {
     ("GET", "/schema/openapi.json"): EVERYBODY,
     ("GET", "/schema/{path:str}"): EVERYBODY,
     ("GET", "/schema"): EVERYBODY,
+    ("GET", "/problems/{code:str}"): EVERYBODY,
     ("GET", "/v1/whoami"): {V, D, A, N},
     ("GET", "/metrics"): PEOPLE,
     ("PUT", "/v1/apps/{app:str}"): {A},
@@ -109,6 +110,7 @@ async def test_each_role_may_exactly_what_the_table_says(web: Web, method: str, 
         "release",
         "forge",
         "freeze",
+        "code",
     ):
         address = address.replace(f"{{{name}:str}}", "nothing")
     address = address.replace("{delivery:int}", "7")

@@ -16,7 +16,12 @@ async def list_holds(plane: Plane) -> list[Hold]:
     return await holding.in_force(plane)
 
 
-@post("/v1/holds", opt={"role": Rule.DEPLOYER}, status_code=201, summary="Place a hold")
+@post(
+    "/v1/holds",
+    opt={"role": Rule.DEPLOYER, "errors": (NotFound,)},
+    status_code=201,
+    summary="Place a hold",
+)
 async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) -> Hold:
     """Nothing new begins on what is held. A hold never stops a revert."""
     return await holding.place(plane, data, caller.name)

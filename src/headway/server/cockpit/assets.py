@@ -10,6 +10,8 @@ _FILES = {
     "cockpit.css": "assets",
     "cockpit.js": "assets",
     "pages.css": "assets",
+    "map.js": "assets",
+    "graphs.js": "assets",
     "live.svg": "assets",
     "rolling.svg": "assets",
     "paused.svg": "assets",
@@ -18,6 +20,8 @@ _FILES = {
     "htmx.js": "vendor",
     "sse.js": "vendor",
     "idiomorph.js": "vendor",
+    "uplot.js": "vendor",
+    "uplot.css": "vendor",
 }
 
 

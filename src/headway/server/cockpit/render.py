@@ -7,6 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from headway.core.words import lasted, size
 from headway.server.cockpit import words
 from headway.server.cockpit.assets import address
+from headway.server.cockpit.lines import ROLES
+from headway.server.cockpit.node_map import STATES
 from headway.server.cockpit.page import AppPage
 from headway.server.cockpit.standing import SYMBOLS
 
@@ -24,7 +26,18 @@ SECTIONS = (
 )
 """The sections of an app: the last part of each address, and what people call it."""
 
-REGIONS = ("banner", "pipeline", "rollout", "holds", "nodes", "journal")
+TRAIN_BUTTONS = {
+    "join": "Get in",
+    "in": "Good",
+    "uhoh": "Not good",
+    "nevermind": "Get out",
+    "drive": "Take the lead",
+    "hold": "Hold the train",
+    "unhold": "Lift its holds",
+}
+"""What a person can say to the train by a button: the command, and what the button says."""
+
+REGIONS = ("banner", "train", "pipeline", "rollout", "holds", "nodes", "journal")
 ACTION_REGIONS = ("actions", "halt")
 """Regions that only those see who may deploy."""
 
@@ -53,6 +66,7 @@ def _environment() -> Environment:
         "size": size,
     }
     environment.globals |= {"asset": address, "symbols": SYMBOLS, "sections": SECTIONS}
+    environment.globals |= {"train_buttons": TRAIN_BUTTONS, "states": STATES, "roles": ROLES}
     return environment
 
 
