@@ -8,7 +8,7 @@ from headway.model.build import Build
 from headway.model.hold import Hold, Scope
 from headway.model.plan import AppConfig, Checks, Gate, Metric, SmokeCheck, Step
 from headway.model.release import Change, CheckState, Lane, Pick, PickKind, Release, Review, Tag
-from headway.model.report import Activity, Drift, Inspection, Problem, Report, Stray
+from headway.model.report import Activity, Deviation, Drift, Inspection, Report, Stray
 from headway.model.rollout import Phase, Rollout, SmokeFinding
 from headway.model.schedule import Day, Freeze, Frozen, Rota, Schedule, Takeover
 from headway.model.signal import NodeHold, NodeRecord, Seat
@@ -261,7 +261,7 @@ def stock_nodes(
             zone = ("north", "south")[index % 2]
             record = NodeRecord(name, 1, zone, {"web": seat}, hold)
             nodes.add(connection, record, "0.1.0", now)
-            stray = Stray((text or "app/__init__.py")[:300], Problem.CONTENT)
+            stray = Stray((text or "app/__init__.py")[:300], Deviation.CONTENT)
             drift = Drift("2", live or "ab" * 32, now - 300, 12, (stray,), serving=True)
             seen = Inspection(0, now - 200, live, 117_000, (drift,) if name == "prod-07" else ())
             if name != "prod-09":

@@ -3,6 +3,7 @@
 from litestar import delete, get, post
 from litestar.params import JSONBody
 
+from headway.errors import NotFound
 from headway.model.hold import Hold
 from headway.model.views import HoldRequest
 from headway.server import holding

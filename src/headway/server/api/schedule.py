@@ -3,6 +3,7 @@
 from litestar import delete, get, post
 from litestar.params import JSONBody
 
+from headway.errors import Refused
 from headway.model.release_views import FreezeRequest, ScheduleView, ShiftRequest
 from headway.model.schedule import Frozen
 from headway.server import timetable

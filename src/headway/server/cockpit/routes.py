@@ -10,7 +10,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.response import Stream
 
 from headway.chat.grammar import MAX_WORDS, Command
-from headway.errors import HeadwayError, InvalidInput, NotFound, StaleView, Unauthenticated
+from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
 from headway.model.access import Identity
 from headway.model.views import ActionRequest, DeployRequest
 from headway.server.api import frames
@@ -152,13 +152,11 @@ async def deploy(
 ) -> Response[str]:
     """Deploy the build that the page offered, unless something was deployed since."""
     form = await request.form()
-    offered, latest = _text(form, "build"), _text(form, "latest")
+    offered = DeployRequest(_text(form, "build"), seen=_text(form, "latest"))
     try:
-        known = (await plane.engine.situation(app)).latest
-        if latest != (known.id if known else ""):
-            raise StaleView(f"{app} was deployed since you looked; look again, then deploy")
-        build = await plane.database.read(lambda c: find_build(c, app, offered))
-        await plane.trains.deploy(app, build, DeployRequest(offered), caller.name)
+        await plane.engine.situation(app)
+        build = await plane.database.read(lambda c: find_build(c, app, offered.build))
+        await plane.trains.deploy(app, build, offered, caller.name)
     except HeadwayError as problem:
         return await site.app(request, caller, app, problem)
     return answers.elsewhere(f"/apps/{app}")

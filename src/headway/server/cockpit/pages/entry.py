@@ -15,11 +15,11 @@ from headway.model.journal import JournalEntry
 from headway.model.names import BuildId
 from headway.model.plan import Step
 from headway.model.rollout import LIVE, Phase, Rollout
-from headway.server.cockpit.lines import VERDICT_STATES
 from headway.server.cockpit.pages import courses
 from headway.server.cockpit.pages.courses import BACK, Outcome, because, by_rollout, course
 from headway.server.cockpit.pages.history import LifeLine, life_lines
 from headway.server.cockpit.pages.named import Named, named
+from headway.server.cockpit.panel import VERDICT_STATES
 from headway.server.database import builds, journal, rollouts
 from headway.server.database.journal import Turn
 from headway.server.plane import ControlPlane
