@@ -65,7 +65,9 @@ async def hand_over(plane: ControlPlane, app: str, request: ShiftRequest, by: st
     now = plane.clock()
     person = request.person or by
     if person != by and not plane.callers.is_known(person):
-        raise NotFound(f"nobody is called {person[:128]}; see `headway token list`")
+        raise NotFound(
+            f"nobody is called {person[:128]}; see `headway user list` and `headway token list`"
+        )
 
     def write(connection: Connection) -> None:
         known = look(connection, app, now)

@@ -10,6 +10,7 @@ _FILES = {
     "cockpit.css": "assets",
     "cockpit.js": "assets",
     "pages.css": "assets",
+    "door.css": "assets",
     "map.js": "assets",
     "graphs.js": "assets",
     "live.svg": "assets",
