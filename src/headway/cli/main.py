@@ -46,6 +46,7 @@ NOUNS = {
     "server": "Run the control plane.",
     "token": "Make and revoke access tokens.",
     "train": "Ride and lead an app's train.",
+    "user": "Say who may sign in to the cockpit, and as what.",
     "why": "Say why nothing is deploying.",
 }
 """Each noun is the module of its name in ``headway.cli``, which is loaded when it is called."""

@@ -241,6 +241,48 @@ class TokenView(Struct, frozen=True):
     created_at: float
 
 
+class UserRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for a user; ``name`` is shown in the journal. ``role`` is viewer, deployer or admin."""
+
+    name: str
+    role: str
+    password: str
+    """12 characters at least, 1,024 bytes at most; no other rule."""
+
+    def __repr__(self) -> str:
+        return f"UserRequest({self.name!r}, {self.role!r}, …)"
+
+
+class RoleRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Give a user another role: viewer, deployer or admin."""
+
+    role: str
+
+
+class PasswordRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Give a user another password."""
+
+    password: str
+    """12 characters at least, 1,024 bytes at most; no other rule."""
+
+    def __repr__(self) -> str:
+        return "PasswordRequest(…)"
+
+
+class UserView(Struct, frozen=True):
+    """A person who signs in, ``by`` a password or a provider; times in seconds since the epoch.
+
+    ``seen_at`` is the last sign-in, and ``sessions`` how many are open.
+    """
+
+    name: str
+    role: str
+    by: str
+    created_at: float
+    seen_at: float | None = None
+    sessions: int = 0
+
+
 class Why(Struct, frozen=True):
     """Why nothing is deploying, or what it waits for, a sentence each."""
 

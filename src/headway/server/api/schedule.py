@@ -92,7 +92,9 @@ async def change_shift(
     now = plane.clock()
     person = data.person or caller.name
     if person != caller.name and not plane.callers.is_known(person):
-        raise NotFound(f"nobody is called {person[:128]}; see `headway token list`")
+        raise NotFound(
+            f"nobody is called {person[:128]}; see `headway user list` and `headway token list`"
+        )
 
     def write(connection: Connection) -> None:
         known = look(connection, app, now)
