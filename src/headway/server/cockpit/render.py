@@ -81,4 +81,4 @@ def render(template: str, **values: Any) -> str:
 def regions(page: AppPage, acts: bool) -> dict[str, str]:
     """Every live part of a page by name; ``acts`` is whether the reader may deploy."""
     names = REGIONS + ACTION_REGIONS if acts else REGIONS
-    return {name: render(f"regions/{name}", page=page) for name in names}
+    return {name: render(f"regions/{name}", page=page, acts=acts) for name in names}
