@@ -15,6 +15,7 @@ from headway.server.cockpit.beyond import ours
 from headway.server.cockpit.door import BROWSER, SEALED_BY, VISIT, Door
 from headway.server.cockpit.render import render
 from headway.server.cockpit.site import AnyRequest, Site
+from headway.server.cockpit.words import duration
 from headway.server.database.sessions import Session
 from headway.server.plane import ControlPlane
 
@@ -193,8 +194,8 @@ async def _account(
         problem=problem,
         mine=mine,
         sessions=plane.sessions.of(mine.name, mine.token),
-        limits=plane.sessions.limits,
-        now=plane.clock(),
+        idle=duration(plane.sessions.limits.idle),
+        longest=duration(plane.sessions.limits.longest),
         has_password=bool(user and user.password),
     )
     return _patient(answer, problem)
