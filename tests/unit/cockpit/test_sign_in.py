@@ -53,6 +53,20 @@ async def test_the_door_offers_what_there_is(visitor: Visitor) -> None:
     assert {"name", "password", "token"} <= labelled
 
 
+async def test_the_door_may_be_open_in_several_tabs(visitor: Visitor) -> None:
+    await add(visitor)
+    await visitor.get("/sign-in")
+    first = visitor.page
+    await visitor.get("/sign-in")
+    assert visitor.page.field("csrf") != first.field("csrf"), "another one on each page"
+    visitor.page = first
+    entered = await visitor.submit("/sign-in", name="alice", password=PASSWORD)
+    assert entered.status_code == 303
+    await visitor.get("/sign-in?next=/account")
+    assert "You are signed in as alice" in visitor.page.shown
+    assert "/account" in [link["href"] for link in visitor.page.all("a")]
+
+
 async def test_a_name_and_its_password_open(visitor: Visitor, herd: Herd) -> None:
     await add(visitor)
     entered = await enter(visitor, " Alice ")

@@ -172,6 +172,7 @@ def _ask(
         notice=problem.sentence if problem else "",
         passwords=plane.callers.have_passwords(),
         provider=plane.provider.title if plane.provider else "",
+        known=door.name(request),
         caller=None,
     )
     answer = answers.page(html, problem.status if problem else 200, (cookie, *cookies))
