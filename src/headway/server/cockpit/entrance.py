@@ -1,15 +1,15 @@
 """The addresses at which people come in and leave, and see where else they are signed in."""
 
+import math
 from typing import Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
-from headway.errors import HeadwayError, InvalidInput, NotFound, Refused
+from headway.errors import Busy, HeadwayError, InvalidInput, NotFound, Refused
 from headway.model.access import Identity
 from headway.server.api.given import Caller, Filter, InPath, Plane
 from headway.server.auth.rules import Rule
-from headway.server.auth.throttle import Throttled
 from headway.server.cockpit import answers
 from headway.server.cockpit.beyond import ours
 from headway.server.cockpit.door import BROWSER, SEALED_BY, VISIT, Door
@@ -204,8 +204,8 @@ async def _account(
 
 def _patient(answer: Response[str], problem: HeadwayError | None) -> Response[str]:
     """An answer that says when to try again, where that is what is wrong."""
-    if isinstance(problem, Throttled):
-        answer.headers["Retry-After"] = str(problem.seconds)
+    if isinstance(problem, Busy):
+        answer.headers["Retry-After"] = str(max(1, math.ceil(problem.after)))
     return answer
 
 
