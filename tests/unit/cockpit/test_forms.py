@@ -289,13 +289,13 @@ async def test_the_journal_is_searched_and_taken_along(visitor: Visitor, clock: 
     assert "Nothing fits" in visitor.page.shown
 
 
-async def test_tokens_are_for_admins(visitor: Visitor, herd: Herd) -> None:
+async def test_who_may_come_in_is_for_admins(visitor: Visitor, herd: Herd) -> None:
     await visitor.sign_in(Role.DEPLOYER, "bela")
     await visitor.get("/apps/web/settings")
-    assert "headway token new" not in visitor.page.shown
+    assert "Who may come in" not in visitor.page.shown
     await visitor.sign_in(Role.ADMIN, "root")
     await visitor.get("/apps/web/settings")
-    assert "headway token new" in visitor.page.shown
+    assert "Who may come in" in visitor.page.shown
     assert "root" in visitor.page.shown
 
 

@@ -47,13 +47,13 @@ _REVIEWS = {
     Review.APPROVED: ("approved", "done"),
     Review.REFUSED: ("changes asked for", "failed"),
     Review.MISSING: ("not approved", "unknown"),
-    Review.UNKNOWN: ("no review known", "held"),
+    Review.UNKNOWN: ("no review known", "done old"),
 }
 _TESTS = {
     Tests.GREEN: ("green", "done"),
     Tests.RED: ("red", "failed"),
     Tests.RUNNING: ("running", "moving"),
-    Tests.UNKNOWN: ("no checks known", "held"),
+    Tests.UNKNOWN: ("no checks known", "done old"),
 }
 
 
