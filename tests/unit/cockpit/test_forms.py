@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from headway.builds.publish import publish
 from headway.model.access import Role
 from headway.model.hold import Scope
-from headway.model.releasing import Releasing
+from headway.model.releasing import ConfigLane, Releasing
 from headway.model.schedule import Rota, Schedule
 from headway.server import holding, timetable
 from headway.server.database import apps, builds
@@ -287,6 +287,15 @@ async def test_the_journal_is_searched_and_taken_along(visitor: Visitor, clock: 
     assert all('"kind":"start"' in line for line in lines)
     await visitor.get("/apps/web/audit?text=no+such+word")
     assert "Nothing fits" in visitor.page.shown
+
+
+async def test_the_lane_for_flags_leads_to_its_app(visitor: Visitor, herd: Herd) -> None:
+    lane = ConfigLane("web-flags", ("flags/", "<b>.toml"))
+    await configure(visitor, releases=Releasing(repository="/srv/web.git", config=lane))
+    await visitor.sign_in(Role.VIEWER)
+    await visitor.get("/apps/web/settings")
+    assert "flags/, <b>.toml go out as web-flags" in visitor.page.shown
+    assert "/apps/web-flags" in {link["href"] for link in visitor.page.all("a")}
 
 
 async def test_who_may_come_in_is_for_admins(visitor: Visitor, herd: Herd) -> None:

@@ -66,7 +66,10 @@ class Caller(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """Everything that the page shows; ``document`` is the whole configuration as JSON."""
+    """Everything that the page shows; ``document`` is the whole configuration as JSON.
+
+    ``lane`` is the app that changes of ``lane_paths`` go out as.
+    """
 
     app: str
     plans: tuple[Plan, ...]
@@ -77,6 +80,7 @@ class Page(Struct, frozen=True):
     make: str
     repository: str
     lane: str
+    lane_paths: str
     document: str
     admits: bool
     callers: tuple[Caller, ...]
@@ -106,9 +110,8 @@ def make_settings(facts: Facts) -> Page:
         smoke=tuple(one.url or " ".join(one.command) for one in config.smoke),
         make=" ".join(config.make),
         repository="" if releases is None else f"{releases.repository}, {releases.main}",
-        lane=""
-        if releases is None or releases.config is None
-        else f"{', '.join(releases.config.paths)} go out as {releases.config.app}",
+        lane=releases.config.app if releases and releases.config else "",
+        lane_paths=", ".join(releases.config.paths) if releases and releases.config else "",
         document=document.decode(),
         admits=facts.admits,
         callers=_callers(facts),
