@@ -160,7 +160,7 @@ async def gather(plane: ControlPlane, app: str, before: int | None = None) -> Fa
 
     def read(connection: Connection) -> Facts:
         known = look(connection, app, now)
-        found = releases.page(connection, app, ROWS + 1, before=before)
+        found = releases.newest(connection, app, ROWS + 1, before)
         recent = rollouts.newest(connection, app, LOOKED_AT)
         return Facts(
             app=app,
