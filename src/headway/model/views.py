@@ -108,7 +108,9 @@ class NodeStatus(Struct, frozen=True):
 class DeployRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Start a rollout of ``build``: an id, 6 or more of its first digits, or a release.
 
-    With ``hotfix``, which takes a reason, it passes where only hotfixes do.
+    With ``hotfix``, which takes a reason, it passes where only hotfixes do. With ``seen``, the id
+    of the latest rollout that the caller saw (empty: none), it fails as stale when there is
+    another since.
     """
 
     build: str
@@ -116,6 +118,7 @@ class DeployRequest(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text = ""
     supersede: bool = False
     hotfix: bool = False
+    seen: Text | None = None
 
 
 class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 
 import pytest
@@ -181,14 +182,14 @@ def fill(path: str) -> str:
     }
     for field, value in values.items():
         filled = filled.replace(f"{{{field}:str}}", value)
-    return filled
+    return re.sub(r"\{[a-z]+:str\}", "s1", filled)
 
 
 async def test_every_page_says_what_it_may_load(visitor: Visitor, herd: Herd) -> None:
     app: Litestar = visitor.app
     pages = [fill(path) for path, methods, _ in our_routes(app) if "GET" in methods]
     pages = [path for path in pages if not path.endswith("/live")]
-    assert len(pages) >= 9
+    assert len(pages) > 9
     for path in [*pages, "/apps/nowhere", "/assets/0/none"]:
         assert protected(await visitor.get(path)), path
     await visitor.sign_in(Role.DEPLOYER)
@@ -199,7 +200,7 @@ async def test_every_page_says_what_it_may_load(visitor: Visitor, herd: Herd) ->
 async def test_no_form_from_elsewhere_is_taken(visitor: Visitor, herd: Herd) -> None:
     app: Litestar = visitor.app
     forms = [fill(path) for path, methods, _ in our_routes(app) if "POST" in methods]
-    assert len(forms) >= 8
+    assert len(forms) > 5
     await visitor.get("/sign-in")
     visit_seal = visitor.page.field("csrf")
     await visitor.sign_in(Role.DEPLOYER)

@@ -10,7 +10,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.response import Stream
 
 from headway.chat.grammar import MAX_WORDS, Command
-from headway.errors import HeadwayError, InvalidInput, NotFound, StaleView, Unauthenticated
+from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
 from headway.model.access import Identity
 from headway.model.views import ActionRequest, DeployRequest
 from headway.server.api import frames
@@ -22,6 +22,7 @@ from headway.server.cockpit.beyond import door
 from headway.server.cockpit.door import Connection
 from headway.server.cockpit.entrance import ENTRANCE
 from headway.server.cockpit.node_map import Places
+from headway.server.cockpit.pages.routes import pages
 from headway.server.cockpit.render import TRAIN_BUTTONS, render
 from headway.server.cockpit.site import AnyRequest, Site
 from headway.server.lookup import find_build
@@ -59,6 +60,7 @@ def cockpit(plane: ControlPlane) -> Router:
             show_guard,
             act,
             asset,
+            pages(),
             *ENTRANCE,
         ],
         guards=[check_form],
@@ -148,13 +150,11 @@ async def deploy(
 ) -> Response[str]:
     """Deploy the build that the page offered, unless something was deployed since."""
     form = await request.form()
-    offered, latest = _text(form, "build"), _text(form, "latest")
+    offered = DeployRequest(_text(form, "build"), seen=_text(form, "latest"))
     try:
-        known = (await plane.engine.situation(app)).latest
-        if latest != (known.id if known else ""):
-            raise StaleView(f"{app} was deployed since you looked; look again, then deploy")
-        build = await plane.database.read(lambda c: find_build(c, app, offered))
-        await plane.trains.deploy(app, build, DeployRequest(offered), caller.name)
+        await plane.engine.situation(app)
+        build = await plane.database.read(lambda c: find_build(c, app, offered.build))
+        await plane.trains.deploy(app, build, offered, caller.name)
     except HeadwayError as problem:
         return await site.app(request, caller, app, problem)
     return answers.elsewhere(f"/apps/{app}")

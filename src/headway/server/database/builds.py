@@ -20,8 +20,18 @@ def add(connection: Connection, build: Build, now: float) -> bool:
 
 def newest(connection: Connection, app: str, limit: int) -> tuple[Build, ...]:
     """The app's last published builds, newest first."""
-    query = select(builds.c.document).where(builds.c.app == app)
-    return tuple(connection.scalars(query.order_by(builds.c.seq.desc()).limit(limit)))
+    return tuple(one for _, one in numbered(connection, app, limit))
+
+
+def numbered(
+    connection: Connection, app: str, limit: int, before: int | None = None
+) -> tuple[tuple[int, Build], ...]:
+    """The app's last builds, newest first, each with its number; those ``before`` a number."""
+    query = select(builds.c.seq, builds.c.document).where(builds.c.app == app)
+    if before is not None:
+        query = query.where(builds.c.seq < before)
+    rows = connection.execute(query.order_by(builds.c.seq.desc()).limit(limit))
+    return tuple((row.seq, row.document) for row in rows)
 
 
 def find(connection: Connection, app: str, prefix: str) -> tuple[Build, ...]:
@@ -30,6 +40,17 @@ def find(connection: Connection, app: str, prefix: str) -> tuple[Build, ...]:
         builds.c.app == app, builds.c.id.startswith(prefix, autoescape=True)
     )
     return tuple(connection.scalars(query.order_by(builds.c.seq).limit(2)))
+
+
+def named(connection: Connection, app: str, ids: Collection[str]) -> dict[str, Build]:
+    """Those of the app's builds that are known, by their ids."""
+    found: dict[str, Build] = {}
+    wanted = list(ids)
+    for begin in range(0, len(wanted), 500):
+        some = builds.c.id.in_(wanted[begin : begin + 500])
+        query = select(builds.c.document).where(builds.c.app == app, some)
+        found |= {build.id: build for build in connection.scalars(query)}
+    return found
 
 
 class Published(NamedTuple):
@@ -59,3 +80,14 @@ def put_back(connection: Connection, rows: Sequence[Published]) -> None:
     """Undo ``remove`` for these builds."""
     if rows:
         connection.execute(insert(builds), [row._asdict() for row in rows])
+
+
+def page(
+    connection: Connection, app: str, limit: int, *, before: int | None = None
+) -> tuple[Published, ...]:
+    """The app's last builds, newest first: those before the number."""
+    query = select(builds).where(builds.c.app == app)
+    if before is not None:
+        query = query.where(builds.c.seq < before)
+    rows = connection.execute(query.order_by(builds.c.seq.desc()).limit(limit))
+    return tuple(Published(*row) for row in rows)
