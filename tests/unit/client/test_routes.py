@@ -42,6 +42,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "apply_app": (AppConfig(name="web"),),
     "app": ("web",),
     "why": ("web",),
+    "picture": ("web",),
+    "places": ("web",),
     "repack": ("web", RepackRequest()),
     "collect": ("web", CollectRequest()),
     "register_build": ("web", b"{}"),
