@@ -56,9 +56,15 @@ class Metrics:
 
 @contextlib.contextmanager
 def prometheus(
-    room: Path, program: str, rates: dict[str, float], past: Past, password: str = ""
+    room: Path,
+    program: str,
+    rates: dict[str, float],
+    past: Past,
+    password: str = "",
+    jobs: str = "",
 ) -> Iterator[Metrics]:
-    """Scrapes a process for each of ``rates`` every second; ``past`` was scraped before.
+    """Scrapes a process for each of ``rates`` every second, and ``jobs`` as they stand in its
+    configuration; ``past`` was scraped before.
 
     With ``password``, a bcrypt hash, only user ``guard`` with its password may ask.
     """
@@ -82,7 +88,7 @@ def prometheus(
     )
     (room / "prometheus.yml").write_text(
         "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-        f"scrape_configs:\n- job_name: web\n  static_configs:\n{targets or '  []'}"
+        f"scrape_configs:\n- job_name: web\n  static_configs:\n{targets or '    []'}\n{jobs}"
     )
     more = []
     if password:

@@ -94,6 +94,10 @@ class Client(Wire):
         """Whose token this is. [GET /v1/whoami, any role]"""
         return self.call("GET", "/v1/whoami", Identity)
 
+    def metrics(self) -> str:
+        """Headway's own metrics, in Prometheus' text format. [GET /metrics, viewer]"""
+        return self.send("GET", "/metrics").text
+
     def apply_app(self, config: AppConfig) -> AppView:
         """Set up an app, or change it. [PUT /v1/apps/{app}, admin]"""
         return self.call("PUT", f"/v1/apps/{segment(config.name)}", AppView, config)

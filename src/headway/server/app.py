@@ -26,6 +26,7 @@ from headway.server.api import (
     holds,
     hooks,
     journal,
+    metrics,
     node,
     nodes,
     picture,
@@ -39,6 +40,7 @@ from headway.server.api import (
     upkeep,
 )
 from headway.server.auth.rules import Rule, admit, check_rules
+from headway.server.measuring import measuring
 from headway.server.plane import ControlPlane
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -46,6 +48,7 @@ MAX_BODY_BYTES = 1024 * 1024
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     health.health,
     health.whoami,
+    metrics.show_metrics,
     apps.put_app,
     apps.list_apps,
     apps.show_app,
@@ -139,6 +142,7 @@ def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = 
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
+        middleware=[measuring(plane.meters)],
         before_request=_begin,
         after_response=_log,
     )

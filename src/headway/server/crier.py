@@ -18,6 +18,7 @@ from headway.errors import HeadwayError, Unreachable
 from headway.model.announcement import Announcement, Delivery
 from headway.server.database import announcements
 from headway.server.database.connection import Database
+from headway.server.meters import Meters
 
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 3600.0
@@ -42,12 +43,19 @@ class Crier:
         announcers: Sequence[Announcer],
         public_url: str,
         clock: Callable[[], float],
+        meters: Meters | None = None,
     ) -> None:
         self._database = database
         self._announcers = {announcer.name: announcer for announcer in announcers}
         self._url = public_url.rstrip("/")
         self._clock = clock
+        self._meters = meters or Meters()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names of all places."""
+        return tuple(self._announcers)
 
     def start(self) -> None:
         """Begin to send."""
@@ -102,14 +110,19 @@ class Crier:
         except HeadwayError as error:
             await self._failed(delivery, error.sentence, now, dead=True)
             return True
+        self._count(delivery, "arrived")
         await self._database.write(lambda c: announcements.delivered(c, delivery.id))
         return True
 
     async def _failed(self, delivery: Delivery, error: str, next_at: float, *, dead: bool) -> None:
         log.warning("announcement has not arrived", to=delivery.to, why=error, dead=dead)
+        self._count(delivery, "given up" if dead else "failed")
         await self._database.write(
             lambda c: announcements.failed(c, delivery, error, next_at, dead)
         )
+
+    def _count(self, delivery: Delivery, result: str) -> None:
+        self._meters.announced.labels(delivery.to, result).inc()
 
     def _link(self, announcement: Announcement) -> str:
         page = f"{self._url}/apps/{quote(announcement.app)}"

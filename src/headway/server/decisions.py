@@ -1,14 +1,17 @@
 """Recording a decision: the state row, a journal row and the effects, in one transaction."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import Connection
 
+from headway.core import lanes
 from headway.core.journal import changes
 from headway.core.rollout import HEADWAY
-from headway.model.announcement import Occasion
+from headway.core.spans import turns
+from headway.model.announcement import Kind, Occasion
+from headway.model.release import Lane
 from headway.model.rollout import Decision, Phase, PlaceHold, Rollout
 from headway.model.verdict import Outcome
-from headway.server.database import announcements, holds, journal, outbox, rollouts
+from headway.server.database import announcements, apps, builds, holds, journal, outbox, rollouts
 
 
 class Step(Struct, frozen=True):
@@ -53,8 +56,30 @@ def record(connection: Connection, step: Step, now: float) -> None:
             rollout=state.id,
             metric=_blamed(state),
         )
+    _announce_spans(connection, step, now)
     rest = [effect for effect in effects if not isinstance(effect, PlaceHold)]
     outbox.add(connection, state.app, state.id, rest)
+
+
+def _announce_spans(connection: Connection, step: Step, now: float) -> None:
+    """Tell what begins and ends, with what only the database knows of it."""
+    state = step.decision.state
+    for turn in turns(step.before, state, step.decision.why, now):
+        span, found = turn.span, builds.find(connection, state.app, turn.span.build)
+        home = lanes.home(apps.every(connection), state.app)
+        if span.kind is Kind.DEPLOY and home is not None and home.lane is Lane.CONFIG:
+            span = structs.replace(span, kind=Kind.CONFIG)
+        if found:
+            span = structs.replace(span, commit=found[0].commit)
+        announcements.add(
+            connection,
+            at=now,
+            occasion=turn.occasion,
+            app=state.app,
+            sentence=turn.sentence,
+            rollout=state.id,
+            span=span,
+        )
 
 
 def _blamed(state: Rollout) -> str:

@@ -51,6 +51,7 @@ from headway.server.decisions import Step, record
 from headway.server.effects import Effects
 from headway.server.fleet import Fleet
 from headway.server.heed import OVERTAKEN, compare
+from headway.server.meters import Meters
 from headway.server.news import News
 from headway.server.publisher import Publisher
 from headway.server.roster import Roster
@@ -112,6 +113,7 @@ class Engine:
         judge: Judge | None = None,
         smoke_programs: Collection[str] = (),
         held_back: Callable[[Release], Awaitable[str]] | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self._database = database
         self._publisher = publisher
@@ -121,6 +123,7 @@ class Engine:
         self._clock = clock
         self._judge = judge
         self._held_back = held_back
+        self._meters = meters or Meters()
         self._effects = Effects(database, publisher, news, clock, self._smoke_done, smoke_programs)
         self._locks: dict[str, asyncio.Lock] = {}
         self._stirred = asyncio.Event()
@@ -409,6 +412,7 @@ class Engine:
         for step in steps:
             state = step.decision.state
             log.info(step.kind, app=state.app, rollout=state.id, why=step.decision.why)
+            self._meters.decided(step, now)
             self._news.fleet_moved(state.app)
 
     async def _tick(self) -> None:
@@ -419,9 +423,10 @@ class Engine:
             except TimeoutError:
                 pass
             self._stirred.clear()
-            await self._guarded(self._roster.catch_up())
-            for app in await self._guarded(self._database.read(under_way)) or ():
-                await self._guarded(self.observe(app))
+            with self._meters.ticks.time():
+                await self._guarded(self._roster.catch_up())
+                for app in await self._guarded(self._database.read(under_way)) or ():
+                    await self._guarded(self.observe(app))
             await asyncio.sleep(PACE_SECONDS)
 
     async def _look_out(self) -> None:

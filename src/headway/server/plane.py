@@ -22,6 +22,8 @@ from headway.server.door import NodeDoor
 from headway.server.engine import Engine
 from headway.server.fleet import Fleet
 from headway.server.guardhouse import Guardhouse
+from headway.server.metered import MeteredStore
+from headway.server.meters import Meters
 from headway.server.news import News
 from headway.server.patrols import Patrols
 from headway.server.publisher import Publisher
@@ -70,7 +72,8 @@ class ControlPlane:
         self.clock = clock
         self.may_write = may_write
         self.database = database
-        self.signals = signals
+        self.meters = Meters()
+        self.signals = signals = MeteredStore(signals, self.meters)
         self.storage = warehouse(artifacts)
         self.tidying = asyncio.Lock()
         self.build_trust = build_trust
@@ -95,6 +98,7 @@ class ControlPlane:
             guard,
             self.smoke_programs,
             self.releases.held_back,
+            self.meters,
         )
         self.bot = Bot(database, self.engine, self.releases, clock)
         self.trains = Trains(database, self.engine, self.news, clock)
@@ -103,7 +107,7 @@ class ControlPlane:
         self.desk = ReportDesk(database, self.fleet, self._heard, self.news, clock)
         self.guard = guard
         supplies = supplies or Supplies()
-        self.crier = Crier(database, supplies.announcers, supplies.public_url, clock)
+        self.crier = Crier(database, supplies.announcers, supplies.public_url, clock, self.meters)
         self.guardhouse: Guardhouse | None = None
         if guard is not None:
             self.guardhouse = Guardhouse(
@@ -145,6 +149,10 @@ class ControlPlane:
     def peers(self, node: str, ask: PeerAsk) -> PeerAnswer:
         """Where a node is to get a build. Raises Refused."""
         return self._swarms.ask(node, ask)
+
+    def burns(self, app: str) -> bool:
+        """Whether the watch says that the app is on fire."""
+        return self.guard is not None and self.guard.fire(app) is not None
 
     def _heard(self, report: Report) -> None:
         self._swarms.heard(report)

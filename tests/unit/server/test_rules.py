@@ -20,6 +20,7 @@ MAY = {
     ("GET", "/schema/{path:str}"): EVERYBODY,
     ("GET", "/schema"): EVERYBODY,
     ("GET", "/v1/whoami"): {V, D, A, N},
+    ("GET", "/metrics"): PEOPLE,
     ("PUT", "/v1/apps/{app:str}"): {A},
     ("GET", "/v1/apps"): PEOPLE,
     ("GET", "/v1/apps/{app:str}"): PEOPLE,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from secrets import token_hex
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from headway.model.announcement import Announcement, Delivery, Occasion
+from headway.model.announcement import Announcement, Delivery, Occasion, Span
 from headway.server.database.tables import announcements, dispatches
 
 
@@ -18,9 +18,10 @@ def add(
     sentence: str,
     rollout: str = "",
     metric: str = "",
+    span: Span | None = None,
 ) -> None:
     """Announce something, in the transaction that decides it."""
-    made = Announcement(token_hex(12), at, occasion, app, sentence, rollout, metric)
+    made = Announcement(token_hex(12), at, occasion, app, sentence, rollout, metric, span=span)
     connection.execute(
         insert(announcements).values(id=made.id, at=at, spread=False, announcement=made)
     )
@@ -116,3 +117,11 @@ def _dispatches(connection: Connection, limit: int, *which: object) -> tuple[Del
         Delivery(row.id, row.target, row.document, row.tries, row.next_at, row.dead, row.error)
         for row in connection.execute(query)
     )
+
+
+def queued(connection: Connection) -> dict[tuple[str, bool], int]:
+    """How much has not arrived: by place, and whether it was given up."""
+    query = select(dispatches.c.target, dispatches.c.dead, func.count())
+    query = query.where(dispatches.c.done.is_(False))
+    query = query.group_by(dispatches.c.target, dispatches.c.dead)
+    return {(target, dead): count for target, dead, count in connection.execute(query)}

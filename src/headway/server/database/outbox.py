@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec import Struct
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from headway.model.release import ReleaseEffect
 from headway.model.rollout import Effect
@@ -52,6 +52,12 @@ def pending(
     if app is not None:
         query = query.where(outbox.c.app == app)
     return tuple(Pending(**row._mapping) for row in connection.execute(query))
+
+
+def waiting(connection: Connection) -> int:
+    """How much is still to be run, in all queues."""
+    query = select(func.count()).select_from(outbox).where(outbox.c.done_at.is_(None))
+    return connection.scalar(query) or 0
 
 
 def done(connection: Connection, effect: int, now: float) -> None:
