@@ -52,7 +52,8 @@ class Actions(Struct, frozen=True):
 
     ``wait`` replaces ``next`` when there is nothing to do but wait, ``command`` when it takes the
     command line. ``hurting`` ask for a reason first. ``seen`` is where the rollout stands, for
-    actions to refer to, and ``until`` when its present phase ends by itself.
+    actions to refer to, and ``until`` when its present phase ends by itself. ``build`` is what
+    ``deploy`` deploys.
     """
 
     rollout: str = ""
@@ -65,6 +66,7 @@ class Actions(Struct, frozen=True):
     small: tuple[Button, ...] = ()
     hurting: tuple[Button, ...] = ()
     until: float | None = None
+    build: str = ""
 
 
 class BuildLine(Struct, frozen=True):

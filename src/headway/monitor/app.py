@@ -3,27 +3,31 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.events import Click, Key, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
+from headway.cli.screen import said
 from headway.client.api import Client
 from headway.client.listening import QUIET_SECONDS, Listener, looks
 from headway.errors import HeadwayError
 from headway.model.access import Role
 from headway.model.picture import Picture
 from headway.model.rollout import LIVE
-from headway.model.views import ActionRequest, RolloutView
+from headway.model.views import ActionRequest, DeployRequest, RolloutView
 from headway.monitor import face, node_map
 from headway.monitor.dialogs import Choose, Confirm, Help
 from headway.monitor.face import View
 from headway.monitor.keys import ACCEPT_KEY, KEYS, STOPS, Deed, deeds
 from headway.monitor.lines import Lines
+from headway.monitor.look import folded
 from headway.monitor.node_screen import NodeScreen
 
 SETTLE_SECONDS = 0.6
@@ -273,18 +277,21 @@ class Monitor(App[Ending]):
         """Ask for an action on just what was shown; the answer comes as a message."""
         self._pending = deed
         self._tell(f"{deed.button.action}: asked for …")
-        request = ActionRequest(reason, shown.actions.seen or None)
 
         def ask() -> None:
             try:
-                answer: RolloutView | HeadwayError = self._client.act(
-                    shown.actions.rollout, deed.button.action, request
-                )
+                answer: RolloutView | HeadwayError = self._do(deed.button.action, shown, reason)
             except HeadwayError as error:
                 answer = error
             self.post_message(self.Answered(deed, answer))
 
         threading.Thread(target=ask, name=deed.button.action, daemon=True).start()
+
+    def _do(self, action: str, shown: Picture, reason: str) -> RolloutView:
+        if action == "deploy":
+            return self._client.deploy(shown.app, DeployRequest(shown.actions.build))
+        request = ActionRequest(reason, shown.actions.seen or None)
+        return self._client.act(shown.actions.rollout, action, request)
 
     def _chosen(self, app: str | None) -> None:
         if app is not None:
@@ -336,17 +343,22 @@ class Monitor(App[Ending]):
         self._redraw()
 
     def _redraw(self) -> None:
+        if not self.is_running:
+            return
         for screen in self.screen_stack:
-            if isinstance(screen, NodeScreen) and screen.is_mounted:
-                screen.see()
-            elif isinstance(screen, Confirm) and screen.is_mounted and self._picture is not None:
-                screen.see(self._picture)
-        self.screen_stack[0].query_one("#face", Lines).redraw()
+            # One that comes or goes at this moment has not all of its parts.
+            with suppress(NoMatches):
+                if isinstance(screen, NodeScreen):
+                    screen.see()
+                elif isinstance(screen, Confirm) and self._picture is not None:
+                    screen.see(self._picture)
+                for part in screen.query("#face").results(Lines):
+                    part.redraw()
 
     def _draw(self, width: int, height: int) -> Sequence[Text]:
         if self._picture is None:
             told = self._trouble or f"looking at {self._app_name} …"
-            return [Text(""), *face.folded(" ", face.said(told), width, height)]
+            return [Text(""), *folded(" ", said(told), width, height)]
         self._face = face.draw(self.view, width, height)
         return self._face.lines
 

@@ -37,6 +37,7 @@ class Confirm(ModalScreen[str | None]):
         self.deed = deed
         self._picture = picture
         self._rollout = picture.actions.rollout
+        self._complaint = ""
 
     def compose(self) -> ComposeResult:
         """What it is about, the line for the reason, and the two keys."""
@@ -62,7 +63,7 @@ class Confirm(ModalScreen[str | None]):
         self.query_one("#what", Static).update(
             Group(said(f"{self.deed.button.label}?", "bold"), stands)
         )
-        self._answer("")
+        self._answer()
 
     def still_offered(self) -> bool:
         """Whether the picture still has what was asked for, of the same rollout."""
@@ -77,6 +78,9 @@ class Confirm(ModalScreen[str | None]):
     def on_key(self, event: Key) -> None:
         """Enter, where there is no line to type in."""
         if event.key == "enter" and not self.deed.hurts:
+            # The picture behind must not see it, too.
+            event.stop()
+            event.prevent_default()
             self.action_confirm()
 
     def action_confirm(self) -> None:
@@ -87,11 +91,18 @@ class Confirm(ModalScreen[str | None]):
         if not self.still_offered():
             return
         if self.deed.hurts and not reason:
-            self._answer("A reason first: one line that says why.")
+            self._complaint = "A reason first: one line that says why."
+            self._answer()
             return
         self.dismiss(clean(reason))
 
-    def _answer(self, told: str) -> None:
+    def on_input_changed(self) -> None:
+        """Whoever types has read what was wrong."""
+        self._complaint = ""
+        self._answer()
+
+    def _answer(self) -> None:
+        told = self._complaint
         if not self.still_offered():
             word = self._picture.banner.word
             told = f"It is “{word}” now: there is nothing to {self.deed.button.action}."
@@ -134,6 +145,7 @@ class Help(ModalScreen[None]):
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("a", "advance: begin the next step"),
         ("s", "sign the step off"),
+        ("d", "deploy the newest build; asks"),
         ("p", "pause where it stands"),
         ("R", "resume, or let the failed nodes try again"),
         ("A", "accept the failed nodes and resume; asks"),

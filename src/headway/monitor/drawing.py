@@ -8,6 +8,7 @@ from rich.text import Text
 from headway.cli.screen import line, said
 from headway.cli.wording import ago, duration, short
 from headway.core.words import held
+from headway.model.hold import Hold
 from headway.model.picture import BuildLine, Picture, TierLine
 from headway.monitor.keys import deeds
 from headway.monitor.look import (
@@ -77,7 +78,8 @@ def _urgent(picture: Picture, width: int) -> list[Text]:
     for blocker in picture.actions.blockers:
         lines += folded(said(" !", "yellow"), said(blocker, "yellow"), width, 2)
     for hold in picture.holds[:MOST_HOLDS]:
-        lines += folded(said(" =", "magenta"), said(held(hold), "magenta"), width, 2)
+        told = f"{hold.on} is held by {hold.by} for that" if _is_why(hold, picture) else held(hold)
+        lines += folded(said(" =", "magenta"), said(told, "magenta"), width, 2)
     if (more := len(picture.holds) - MOST_HOLDS) > 0:
         lines.append(said(f"   and {more} more holds: headway hold list", "magenta"))
     shown = {held(hold) for hold in picture.holds}
@@ -85,6 +87,11 @@ def _urgent(picture: Picture, width: int) -> list[Text]:
         if sentence not in shown and not sentence.startswith("nothing is rolling out"):
             lines += folded(said(" ·", "dim"), said(sentence), width, 1)
     return lines
+
+
+def _is_why(hold: Hold, picture: Picture) -> bool:
+    """Whether the screen says already why there is this hold: it came with the revert."""
+    return bool(hold.reason) and hold.reason in picture.banner.because
 
 
 def _doing(picture: Picture, width: int, *, may_act: bool) -> list[Text]:
@@ -140,7 +147,8 @@ def _builds(picture: Picture, width: int) -> list[Text]:
     lines = []
     for build in _named(picture):
         glyph, style = ROLES.get(build.role, ROLES["other"])
-        told = [said(f" {glyph} {build.role:<4}", style), " ", said(short(build.id), "bold")]
+        told: list[str | Text] = [said(f" {glyph} {build.role:<4}", style), " "]
+        told.append(said(short(build.id), "bold"))
         if build.subject:
             told += [" ", build.subject]
         if build.by:

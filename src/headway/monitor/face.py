@@ -108,7 +108,8 @@ def journal_rows(picture: Picture, width: int) -> int:
 
 
 def _entry(entry: EntryLine, width: int) -> list[Text]:
-    at = _local(entry.at).strftime("%H:%M:%S") if _local(entry.at) else "        "
+    local = _local(entry.at)
+    at = f"{local:%H:%M:%S}" if local else " " * 8
     actor = line(said(entry.actor, "bold"), ": ") if entry.actor else said("")
     return folded(said(f" {at}", "dim"), line(actor, entry.why), width, 3)
 

@@ -6,7 +6,7 @@ from headway.model.picture import Button, Picture
 
 
 class Deed(Struct, frozen=True):
-    """A key and the action on the rollout that it stands for.
+    """A key and the action that it stands for.
 
     ``hurts``: it asks for a reason first, which also confirms it. ``asks``: it is confirmed.
     """
@@ -19,6 +19,7 @@ class Deed(Struct, frozen=True):
 
 KEYS = {
     "advance": "a",
+    "deploy": "d",
     "sign-off": "s",
     "pause": "p",
     "resume": "R",
@@ -43,7 +44,7 @@ def deeds(picture: Picture) -> tuple[Deed, ...]:
         if key in found and button.action == "resume":
             found[ACCEPT_KEY] = Deed(ACCEPT_KEY, button, asks=True)
         elif key is not None:
-            found.setdefault(key, Deed(key, button))
+            found.setdefault(key, Deed(key, button, asks=button.action == "deploy"))
     for button in actions.hurting:
         key = KEYS.get(button.action)
         if key is not None:

@@ -50,9 +50,13 @@ class Rows(ScrollView, can_focus=True):
 
     def show(self, count: int, chosen: int) -> None:
         """Be so many rows from now on, with this one chosen."""
+        moved = chosen != self.chosen or count != self.count
         self.count = count
         self.chosen = max(0, min(chosen, count - 1))
         self.virtual_size = Size(self.size.width, count)
+        if moved:
+            # How far it can be scrolled is known once it has been laid out.
+            self.call_after_refresh(self._bring_into_sight)
         self.refresh()
 
     def move(self, by: int) -> None:
@@ -63,7 +67,6 @@ class Rows(ScrollView, can_focus=True):
         """Choose a row, and bring it into sight."""
         self.chosen = max(0, min(row, self.count - 1))
         if not self._bring_into_sight():
-            # The list may have grown just now, and not know yet how far it can be scrolled.
             self.call_after_refresh(self._bring_into_sight)
         self.refresh()
         self.post_message(self.Chosen())

@@ -81,7 +81,7 @@ def cell_at(picture: Picture, width: int, height: int, x: int, y: int) -> Cell |
 
 def rows_wanted(picture: Picture, width: int) -> int:
     """How many lines the map takes with a cell for each node, its title among them."""
-    return 1 + _height(_tiers(picture), width, 1)
+    return 1 + _height(_tiers(picture), width, 1, SMALL_TIER)
 
 
 def shape(letter: str) -> tuple[str, str]:
@@ -103,29 +103,31 @@ def _tiers(picture: Picture) -> Tiers:
 @lru_cache(maxsize=8)
 def _rows(letters: str, tiers: Tiers, width: int, height: int) -> tuple[int, tuple[Row, ...]]:
     """(nodes in a cell, lines); kept while nothing moves."""
-    each = _grain(tiers, width, height)
+    each, small = _grain(tiers, width, height)
     rows: list[Row] = []
     row: list[Run] = []
     left, start = width, 0
     for tier, size in tiers:
-        label, cells = _label(tier), _cells(letters[start : start + size], start, each)
+        label, cells = (
+            _label(tier),
+            _cells(letters[start : start + size], start, 1 if size <= small else each),
+        )
         start += size
         if left < len(label) + min(len(cells), 2):
             rows.append(tuple(row))
             row, left = [], width
         while cells:
-            fits = left - len(label)
+            fits = max(1, left - len(label))
             row.append(Run(label, tuple(cells[:fits])))
             left -= len(label) + len(cells[:fits])
             cells, label = cells[fits:], " "
             if cells:
                 rows.append(tuple(row))
                 row, left = [], width
-    return each if any(size > SMALL_TIER for _, size in tiers) else 1, (*rows, tuple(row))
+    return each if any(size > small for _, size in tiers) else 1, (*rows, tuple(row))
 
 
-def _cells(letters: str, start: int, each: int) -> list[Cell]:
-    step = 1 if len(letters) <= SMALL_TIER else each
+def _cells(letters: str, start: int, step: int) -> list[Cell]:
     return [
         Cell(worst(letters[n : n + step]), start + n, min(step, len(letters) - n))
         for n in range(0, len(letters), step)
@@ -137,25 +139,28 @@ def _label(tier: str) -> str:
     return f" {name if len(name) <= MOST_LABEL else name[: MOST_LABEL - 1] + '…'} "
 
 
-def _grain(tiers: Tiers, width: int, height: int) -> int:
-    """How many nodes a cell of a large tier stands for, so that all fit into ``height`` lines."""
+def _grain(tiers: Tiers, width: int, height: int) -> tuple[int, int]:
+    """How many nodes a cell stands for so that all fit, in tiers of more nodes than the second."""
     most = max((size for _, size in tiers), default=1)
-    each = 1
-    while each < most and _height(tiers, width, each) > height:
-        each += 1 + each // 20
-    return each
+    for small in (SMALL_TIER, 1):
+        each = 1
+        while each < most and _height(tiers, width, each, small) > height:
+            each += 1 + each // 20
+        if _height(tiers, width, each, small) <= height:
+            break
+    return each, small
 
 
-def _height(tiers: Tiers, width: int, each: int) -> int:
+def _height(tiers: Tiers, width: int, each: int, small: int) -> int:
     """How many lines the map takes."""
     lines, left = 1, width
     for tier, size in tiers:
         label = len(_label(tier))
-        cells = size if size <= SMALL_TIER else -(-size // each)
+        cells = size if size <= small else -(-size // each)
         if left < label + min(cells, 2):
             lines, left = lines + 1, width
         while cells:
-            taken = min(cells, left - label)
+            taken = min(cells, max(1, left - label))
             cells -= taken
             left -= label + taken
             label = 1

@@ -111,7 +111,7 @@ class NodeScreen(Screen[None]):
 
     def on_input_changed(self) -> None:
         """Another filter."""
-        self._sift()
+        self._sift(anew=True)
 
     def on_rows_chosen(self) -> None:
         """Another node: its details, once the choice rests."""
@@ -155,12 +155,12 @@ class NodeScreen(Screen[None]):
         there = [state for state in FILTERS if state is None or found[state]]
         at = there.index(self._state) if self._state in there else 0
         self._state = there[(at + by) % len(there)]
-        self._sift()
+        self._sift(anew=True)
 
     def action_filter(self, state: str) -> None:
         """Only the nodes in this state; all where it is empty."""
         self._state = NodeState(state) if state else None
-        self._sift()
+        self._sift(anew=True)
 
     def action_move(self, by: int) -> None:
         """Up or down."""
@@ -179,12 +179,14 @@ class NodeScreen(Screen[None]):
         chosen = self.query_one(Rows).chosen
         return self._rows[chosen] if 0 <= chosen < len(self._rows) else None
 
-    def _sift(self) -> None:
+    def _sift(self, *, anew: bool = False) -> None:
+        """Filter; the chosen node stays chosen, or else its place, with another filter the first."""
         before = self._chosen()
         self._rows = matching(self._all, self.query_one(Input).value, self._state)
         names = {row.node: place for place, row in enumerate(self._rows)} if before else {}
         rows = self.query_one(Rows)
-        rows.show(len(self._rows), names.get(before.node, rows.chosen) if before else 0)
+        otherwise = 0 if anew else rows.chosen
+        rows.show(len(self._rows), names.get(before.node, otherwise) if before else 0)
         after = self._chosen()
         if (before and before.node) != (after and after.node):
             self.on_rows_chosen()
