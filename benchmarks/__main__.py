@@ -11,6 +11,7 @@ BENCHMARKS = (
     "benchmarks.fleet",
     "benchmarks.guard",
     "benchmarks.train",
+    "benchmarks.cockpit",
     "benchmarks.scrape",
 )
 

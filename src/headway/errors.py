@@ -97,10 +97,14 @@ class Unreachable(HeadwayError):
 
 
 class Busy(Unreachable):
-    """The other side asks for patience; try again later."""
+    """The other side asks for patience; try again later, or ``after`` so many seconds."""
 
     code = "busy"
     status = 429
+
+    def __init__(self, sentence: str, after: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.after = after
 
 
 class Untrusted(HeadwayError):

@@ -1,102 +1,65 @@
-"""Drives Debian's Chromium over its debugging pipe; nothing else to install.
+"""Debian's Chromium, driven by Playwright: a page that notes whatever goes wrong in it."""
 
-The protocol is described at https://chromedevtools.github.io/devtools-protocol/.
-"""
-
-import base64
-import json
-import os
 import shutil
-import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import RawIOBase
 from typing import Any
 
+from playwright.sync_api import ConsoleMessage, Error, sync_playwright
+from playwright.sync_api import Page as Tab
+
 SWITCHES = (
-    "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--no-first-run",
-    "--hide-scrollbars",
-    "--remote-debugging-pipe",
 )
 
 PATIENCE_SECONDS = 120.0
 
 
 class Page:
-    """One tab. ``events`` holds what it said of itself, ``problems`` what went wrong in it."""
+    """One tab. ``problems`` holds what went wrong in it: errors of scripts, and whatever the page's
+    own policy has kept from running."""
 
-    def __init__(self, incoming: RawIOBase, outgoing: RawIOBase) -> None:
-        self._incoming = incoming
-        self._outgoing = outgoing
-        self._rest = b""
-        self._number = 0
-        self._session = ""
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
         self.problems: list[str] = []
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
-            self.send(f"{domain}.enable")
+        tab.set_default_timeout(PATIENCE_SECONDS * 1000)
+        tab.on("pageerror", lambda error: self.problems.append(str(error)))
+        tab.on("console", self._hear)
 
-    def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the protocol; its result. Raises RuntimeError."""
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        self._outgoing.write(json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._receive()
-            if answer.get("id") == self._number:
-                break
-            self._note(answer)
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']['message']}")
-        result: dict[str, Any] = answer["result"]
-        return result
+    def another(self) -> "Page":
+        """A tab of somebody else, with cookies of its own."""
+        browser = self.tab.context.browser
+        assert browser is not None
+        return Page(browser.new_context().new_page())
 
     def look(self, width: int, height: int, scheme: str = "light") -> None:
         """Take on a size in pixels and a colour scheme."""
-        phone = width < 500
-        self.send(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=phone,
-        )
-        scheme_feature = {"name": "prefers-color-scheme", "value": scheme}
-        still = {"name": "prefers-reduced-motion", "value": "reduce"}
-        self.send("Emulation.setEmulatedMedia", features=[scheme_feature, still])
+        self.tab.set_viewport_size({"width": width, "height": height})
+        dark = scheme == "dark"
+        self.tab.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
 
     def go(self, url: str) -> None:
         """Open a page and wait until it has loaded."""
-        self.run("window.left = true")
-        self.send("Page.navigate", url=url)
-        self.arrive()
-
-    def arrive(self) -> None:
-        """Wait for the page that follows the present one."""
-        self.wait(lambda: self.run("!window.left && document.readyState") == "complete", "a page")
+        self.tab.goto(url)
 
     def run(self, script: str) -> Any:
-        """What a script comes to."""
-        answer = self.send("Runtime.evaluate", expression=script, returnByValue=True)
-        if "exceptionDetails" in answer:
-            raise RuntimeError(f"{script}: {answer['exceptionDetails']['exception']}")
-        return answer["result"].get("value")
+        """What an expression comes to in the page."""
+        return self.tab.evaluate(script)
 
     def text(self, selector: str) -> str:
         """The text of the first element that matches; empty without one."""
-        return str(self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+        found = self.tab.locator(selector).first
+        return found.inner_text() if found.count() else ""
+
+    def press(self, selector: str) -> None:
+        """Click a button that leads to another page, and wait for it."""
+        with self.tab.expect_navigation():
+            self.tab.click(selector)
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
         """Poll until something holds. Raises TimeoutError."""
@@ -105,69 +68,39 @@ class Page:
             try:
                 if condition():
                     return
-            except RuntimeError:  # the page is just being replaced
+            except Error:  # the page is just being replaced
                 pass
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited in vain for {what}")
-            time.sleep(0.05)
+            self.tab.wait_for_timeout(50)
 
     def sign_in(self, server: str, token: str) -> None:
         """Sign in as a person does."""
         self.go(f"{server}/sign-in")
-        self.run(
-            f"window.left = true; document.getElementById('token').value = {json.dumps(token)}"
-        )
-        self.run("document.querySelector('form .next').click()")
-        self.arrive()
+        self.tab.fill("#token", token)
+        self.press("form:has(#token) button")
 
     def picture(self, whole: bool = False) -> bytes:
         """The page as PNG; ``whole`` goes beyond the window."""
-        answer = self.send("Page.captureScreenshot", captureBeyondViewport=whole)
-        return base64.b64decode(answer["data"])
+        return self.tab.screenshot(full_page=whole)
 
-    def _receive(self) -> dict[str, Any]:
-        while b"\0" not in self._rest:
-            data = self._incoming.read(1 << 16)
-            if not data:
-                raise RuntimeError("chromium has gone")
-            self._rest += data
-        message, _, self._rest = self._rest.partition(b"\0")
-        decoded: dict[str, Any] = json.loads(message)
-        return decoded
-
-    def _note(self, event: dict[str, Any]) -> None:
-        match event.get("method"):
-            case "Runtime.exceptionThrown":
-                self.problems.append(str(event["params"]["exceptionDetails"]))
-            case "Log.entryAdded" if event["params"]["entry"]["level"] == "error":
-                self.problems.append(event["params"]["entry"]["text"])
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.problems.append(message.text)
 
 
 @contextmanager
-def chromium() -> Iterator[Page]:
-    """A browser with one tab and a profile of its own. Raises FileNotFoundError."""
+def chromium(**context: Any) -> Iterator[Page]:
+    """A browser with one tab and a profile of its own. Raises FileNotFoundError.
+
+    ``context`` is what Playwright's ``new_context`` takes: the reader's time zone, a phone.
+    """
     program = shutil.which("chromium")
     if program is None:
         raise FileNotFoundError("chromium is not installed")
-    theirs_in, ours_out = os.pipe()
-    ours_in, theirs_out = os.pipe()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        actions = [
-            (os.POSIX_SPAWN_DUP2, theirs_in, 3),
-            (os.POSIX_SPAWN_DUP2, theirs_out, 4),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-        ]
-        arguments = [program, *SWITCHES, f"--user-data-dir={profile}"]
-        process = os.posix_spawn(program, arguments, os.environ, file_actions=actions, setpgroup=0)
-        os.close(theirs_in)
-        os.close(theirs_out)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*SWITCHES])
         try:
-            with (
-                os.fdopen(ours_in, "rb", buffering=0) as incoming,
-                os.fdopen(ours_out, "wb", buffering=0) as outgoing,
-            ):
-                yield Page(incoming, outgoing)
+            yield Page(browser.new_context(**context).new_page())
         finally:
-            os.killpg(process, signal.SIGKILL)
-            os.waitpid(process, 0)
+            browser.close()

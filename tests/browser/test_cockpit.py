@@ -1,9 +1,11 @@
-"""A person in a real browser: signs in, sees what is live, presses the button, takes it back."""
+"""A person in a real browser: signs in, deploys, sees the canary fail, and what became of it."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from headway.model.plan import Checks, Gate, Step
 from headway.model.rollout import Phase
+from headway.model.views import ActionRequest, TokenRequest
 from tests.acceptance.fleet import RealFleet, real_fleet
 from tests.browser.chromium import Page, chromium
 
@@ -20,13 +22,8 @@ def fleet(tmp_path):
 def page(program):
     program("chromium")
     with chromium() as opened:
+        opened.look(1280, 900)
         yield opened
-
-
-def press(page: Page, action: str) -> None:
-    """Click the button of an action, and wait for the page that answers."""
-    page.run(f"document.querySelector('[formaction$=\"/{action}\"]').click()")
-    page.arrive()
 
 
 def publish(fleet: RealFleet, text: str) -> str:
@@ -40,31 +37,84 @@ def publish(fleet: RealFleet, text: str) -> str:
     return str(done.stdout.split('"id": "')[1][:64])
 
 
-def test_somebody_deploys_and_takes_it_back(fleet: RealFleet, page: Page) -> None:
+def two_tiers(fleet: RealFleet) -> None:
     step = Step("staging", soak=0, checks=Checks.NONE)
     fleet.apply(step, Step("production", soak=0, checks=Checks.NONE, gate=Gate.MANUAL))
     fleet.start_agent("s1", "staging")
     fleet.start_agent("p1", "production")
     fleet.enrolled(2)
-    rollout = fleet.deploy(publish(fleet, "one"))
-    page.look(1280, 900)
-    page.sign_in(fleet.url, fleet.token)
-    page.wait(lambda: "Advance to production" in page.text("body"), "the button")
-    press(page, "advance")
-    page.wait(lambda: "Live everywhere" in page.text("body"), "the end, without a reload")
-    assert fleet.view(rollout).rollout.phase is Phase.SUCCEEDED
 
-    second = fleet.deploy(publish(fleet, "two"))
-    page.wait(lambda: "Advance to production" in page.text("body"), "the second rollout")
+
+def latest(fleet: RealFleet) -> str:
+    with fleet.client() as client:
+        rollout = client.app("web").rollout
+        assert rollout is not None
+        return rollout
+
+
+def test_somebody_deploys_and_it_is_taken_back(fleet: RealFleet, page: Page) -> None:
+    two_tiers(fleet)
+    publish(fleet, "one")
+    page.sign_in(fleet.url, fleet.token)
+    page.press("#next")
+    page.wait(lambda: "Advance to production" in page.text("#next"), "the button")
+    page.press("#next")
+    page.wait(lambda: "Live everywhere" in page.text("h1"), "the end, without a reload")
+    assert fleet.view(latest(fleet)).rollout.phase is Phase.SUCCEEDED
+
+    publish(fleet, "two")
+    page.wait(lambda: "Deploy" in page.text("#next"), "the offer of the second build")
+    page.press("#next")
+    page.wait(lambda: "Advance to production" in page.text("#next"), "the second rollout")
     assert HOSTILE[:10] in page.text("body")
     with fleet.client() as client:
-        from headway.model.views import ActionRequest
-
-        client.act(second, "revert", ActionRequest(HOSTILE))
+        client.act(latest(fleet), "revert", ActionRequest(HOSTILE))
     page.wait(lambda: "everted" in page.text("h1"), "the revert, pressed by somebody else")
     page.wait(lambda: "held by" in page.text("body"), "the hold with its reason")
-    assert page.run("document.title") != "owned"
+    assert page.run("document.title").startswith("↺")
     assert page.problems == []
+
+
+def test_nobody_is_kept_out_by_how_they_look_at_it(fleet: RealFleet, page: Page) -> None:
+    two_tiers(fleet)
+    fleet.deploy(publish(fleet, "one"))
+    page.sign_in(fleet.url, fleet.token)
+    page.wait(lambda: "Advance to production" in page.text("#next"), "the button")
+    for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light")):
+        page.look(width, 900, scheme)
+        found = Axe().run(page.tab)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.run("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+    page.look(1280, 900)
+    page.tab.focus("#map canvas >> nth=1")
+    page.wait(lambda: "p1 · " in page.text("#tip"), "the node under the focus")
+    page.tab.keyboard.press("Tab")
+    page.wait(lambda: page.tab.locator("#tip").is_hidden(), "the label to go")
+    page.tab.hover("#map canvas >> nth=0", position={"x": 5, "y": 5})
+    page.wait(lambda: "s1 · done" in page.text("#tip"), "the node under the pointer")
+    assert page.problems == []
+
+
+def test_two_people_see_each_other_and_a_stale_button_does_not_fire(
+    fleet: RealFleet, page: Page
+) -> None:
+    two_tiers(fleet)
+    rollout = fleet.deploy(publish(fleet, "one"))
+    with fleet.client() as client:
+        bob = client.create_token(TokenRequest("bob", "deployer")).token
+    page.sign_in(fleet.url, fleet.token)
+    page.wait(lambda: "Advance to production" in page.text("#next"), "the button")
+    other = page.another()
+    other.tab.route("**/live", lambda route: route.abort())
+    other.sign_in(fleet.url, bob)
+    other.wait(lambda: "Not live" in other.text("#lost"), "the word that it is not live")
+    page.press("#next")
+    page.wait(lambda: fleet.view(rollout).rollout.phase is Phase.SUCCEEDED, "the end")
+    other.press("#next")
+    assert "moved on" in other.text(".notice")
+    other.tab.unroute("**/live")
+    other.go(f"{fleet.url}/apps/web")
+    page.wait(lambda: "bob" in page.text(".facts"), "bob, who looks on")
 
 
 def test_without_a_token_there_is_nothing_to_see(fleet: RealFleet, page: Page) -> None:

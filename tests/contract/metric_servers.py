@@ -110,8 +110,11 @@ def prometheus(
 
 
 @contextlib.contextmanager
-def graphite(room: Path, past: Past) -> Iterator[Metrics]:
-    """Graphite's web application on whisper files: ``stats.web.NODE.NAME``, every ten seconds."""
+def graphite(room: Path, past: Past, *, events: bool = False) -> Iterator[Metrics]:
+    """Graphite's web application on whisper files: ``stats.web.NODE.NAME``, every ten seconds.
+
+    With ``events`` it has the database that its events lie in.
+    """
     import whisper
 
     for name, nodes in past.items():
@@ -130,10 +133,15 @@ def graphite(room: Path, past: Past) -> Iterator[Metrics]:
     )
     (port,) = free_ports(1)
     # The web server starts a second process, which reads what it needs from its environment.
-    argv = [
+    django = [
         "/usr/bin/env", "GRAPHITE_SETTINGS_MODULE=place",
-        "DJANGO_SETTINGS_MODULE=graphite.settings",
-        f"PYTHONPATH={room}", sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}",
+        "DJANGO_SETTINGS_MODULE=graphite.settings", f"PYTHONPATH={room}", sys.executable, "-m",
+    ]  # fmt: skip
+    if events:
+        made_tables = [*django, "django", "migrate", "--run-syncdb"]
+        subprocess.run(made_tables, cwd=room, check=True, capture_output=True)
+    argv = [
+        *django, "gunicorn", "--bind", f"127.0.0.1:{port}",
         "--no-control-socket", "--worker-tmp-dir", str(room), "graphite.wsgi",
     ]  # fmt: skip
     made = Metrics(Server(argv, room, port, 0))

@@ -4,10 +4,8 @@ A part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``; what is
 written by hand. ``test_reference.py`` fails when a page is not what this would write.
 """
 
-import ast
 import enum
 import inspect
-import itertools
 import json
 import re
 import sys
@@ -29,6 +27,7 @@ from headway.client.credentials import ClientConfig
 from headway.errors import family
 from headway.hub.config import HubConfig
 from headway.model.plan import AppConfig
+from headway.server.api.meanings import meanings
 from headway.server.config import ServerConfig
 from tests.docs import states
 
@@ -104,11 +103,11 @@ def sections(root: type) -> list[Section]:
         if struct in found:
             found[struct].places.append(place)
             continue
-        meanings = _meanings(struct)
+        told = meanings(struct)
         fields = msgspec.structs.fields(struct)
         tag = struct.__struct_config__.tag
         keys = [
-            Key(field.encode_name, _kind(field.type), _default(field), meanings[field.name])
+            Key(field.encode_name, _kind(field.type), _default(field), told[field.name])
             for field in fields
         ]
         if tag is not None:
@@ -248,31 +247,6 @@ def _section(section: Section) -> str:
 def _heading(place: str) -> str:
     name = place.replace("[]", "")
     return f"[[{name}]]" if place.endswith("[]") else f"[{name}]"
-
-
-def _meanings(struct: type) -> dict[str, str]:
-    """What each field means: its ``Meta(description=…)``, the docstring below it, or else the
-    sentences of the class's docstring that name it."""
-    below: dict[str, str] = {}
-    for kind in reversed(struct.__mro__):
-        if kind is object or kind.__module__.startswith("msgspec"):
-            continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
-        for field, doc in itertools.pairwise(body):
-            if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
-                below[field.target.id] = inspect.cleandoc(doc.value.value)
-    sentences = re.split(r"(?<=\.)\s+", " ".join((inspect.getdoc(struct) or "").split()))
-    return {
-        field.name: _described(field.type)
-        or below.get(field.name, "")
-        or " ".join(sentence for sentence in sentences if f"``{field.name}``" in sentence)
-        for field in msgspec.structs.fields(struct)
-    }
-
-
-def _described(kind: Any) -> str:
-    metas = [meta for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
-    return next((meta.description for meta in metas if meta.description), "")
 
 
 def _below(kind: Any, place: str) -> Iterator[tuple[str, type]]:

@@ -24,7 +24,7 @@ from headway.agent.slots import Slots
 from headway.agent.state import Memory, Slot
 from headway.agent.survey import LOOK, Inode, Survey, inode, look, trouble
 from headway.model.build import Kind
-from headway.model.report import Drift, Inspection, Problem
+from headway.model.report import Deviation, Drift, Inspection
 
 _SLICE = 0.25
 """For so many seconds it works, or for so many it works ahead of its rate, before it rests."""
@@ -106,7 +106,7 @@ class Scrub:
 
     def _whole(self, asked: int) -> Iterator[int]:
         """One pass; yields after each piece what it cost, in bytes read."""
-        damaged: dict[Inode, Problem] = {}
+        damaged: dict[Inode, Deviation] = {}
         self._found.clear()
         yield from self._store(damaged)
         files: dict[str, int] = {}
@@ -117,7 +117,7 @@ class Scrub:
             files[name] = yield from self._slot(name, slot, damaged)
         self._conclude(asked, files)
 
-    def _store(self, damaged: dict[Inode, Problem]) -> Iterator[int]:
+    def _store(self, damaged: dict[Inode, Deviation]) -> Iterator[int]:
         for shelf in self._slots.content.shelves():
             yield LOOK
             with contextlib.suppress(FileNotFoundError), durable.opened(shelf) as handle:
@@ -127,7 +127,7 @@ class Scrub:
                         yield from self._object(name, known[1], kind, handle, damaged)
 
     def _object(
-        self, name: str, digest: str, kind: Kind, shelf: int, damaged: dict[Inode, Problem]
+        self, name: str, digest: str, kind: Kind, shelf: int, damaged: dict[Inode, Deviation]
     ) -> Iterator[int]:
         yield LOOK
         try:
@@ -138,18 +138,18 @@ class Scrub:
             problem = yield from self._problem(name, digest, kind, shelf, found)
         except OSError as error:
             problem = trouble(error)
-        if problem is not None and problem is not Problem.MISSING:
+        if problem is not None and problem is not Deviation.MISSING:
             damaged[inode(found)] = problem
             if "." not in name:
                 self._set_aside(name)
 
     def _problem(
         self, name: str, digest: str, kind: Kind, shelf: int, found: os.stat_result
-    ) -> Generator[int, None, Problem | None]:
+    ) -> Generator[int, None, Deviation | None]:
         if not stat.S_ISREG(found.st_mode):
-            return Problem.KIND
+            return Deviation.KIND
         if (yield from unnoticed.digest(name, shelf)) != digest:
-            return Problem.CONTENT
+            return Deviation.CONTENT
         return look(digest, kind, found)
 
     def _set_aside(self, name: str) -> None:
@@ -166,7 +166,7 @@ class Scrub:
         )
 
     def _slot(
-        self, name: str, slot: Slot, damaged: dict[Inode, Problem]
+        self, name: str, slot: Slot, damaged: dict[Inode, Deviation]
     ) -> Generator[int, None, int]:
         """Look through one slot; returns how many files it has."""
         build = slot.build or ""

@@ -16,21 +16,21 @@ from headway.agent.tree import DIRECTORY_MODE
 from headway.builds.manifest import Manifest
 from headway.errors import Untrusted
 from headway.model.build import Entry, Kind
-from headway.model.report import MOST_STRAYS, Problem, Stray
+from headway.model.report import MOST_STRAYS, Deviation, Stray
 
 LOOK = 4096
 """What looking at one name costs, in bytes read: about a block of the disk."""
 _SHOWN = 300
 _REMEMBERED = 10_000
 _TROUBLES = {
-    errno.ENOENT: Problem.MISSING,
-    errno.ENOTDIR: Problem.KIND,
-    errno.ELOOP: Problem.KIND,
-    errno.EINVAL: Problem.KIND,
-    errno.EIO: Problem.UNREADABLE,
-    errno.EUCLEAN: Problem.UNREADABLE,
-    errno.EBADMSG: Problem.UNREADABLE,
-    errno.EACCES: Problem.UNREADABLE,
+    errno.ENOENT: Deviation.MISSING,
+    errno.ENOTDIR: Deviation.KIND,
+    errno.ELOOP: Deviation.KIND,
+    errno.EINVAL: Deviation.KIND,
+    errno.EIO: Deviation.UNREADABLE,
+    errno.EUCLEAN: Deviation.UNREADABLE,
+    errno.EBADMSG: Deviation.UNREADABLE,
+    errno.EACCES: Deviation.UNREADABLE,
 }
 
 Inode = tuple[int, int]
@@ -51,7 +51,7 @@ class Survey:
         tree: Manifest,
         content: Content,
         *,
-        damaged: dict[Inode, Problem],
+        damaged: dict[Inode, Deviation],
         hooked: bool,
         distrust: Callable[[str], None],
     ) -> None:
@@ -79,12 +79,12 @@ class Survey:
         try:
             entries = self._tree.listing(digest)
         except (Untrusted, OSError):
-            self._found(where.rstrip("/"), Problem.LISTING)
+            self._found(where.rstrip("/"), Deviation.LISTING)
             return
         if not self._hooked:
             names = {entry.name for entry in entries}
             for name in sorted(set(os.listdir(directory)) - names):
-                self._found(where + name, Problem.UNEXPECTED)
+                self._found(where + name, Deviation.UNEXPECTED)
         for entry in entries:
             try:
                 if entry.kind is Kind.DIRECTORY:
@@ -92,7 +92,7 @@ class Survey:
                 elif entry.kind is Kind.LINK:
                     yield LOOK
                     if os.readlink(entry.name, dir_fd=directory) != entry.target:
-                        self._differs(where + entry.name, Problem.TARGET)
+                        self._differs(where + entry.name, Deviation.TARGET)
                 else:
                     self.files += 1
                     yield from self._file(entry, directory, where)
@@ -102,7 +102,7 @@ class Survey:
     def _directory(self, entry: Entry, directory: int, where: str) -> Iterator[int]:
         with durable.opened(entry.name, directory) as below:
             if stat.S_IMODE(os.fstat(below).st_mode) != DIRECTORY_MODE:
-                self._differs(where + entry.name, Problem.MODE)
+                self._differs(where + entry.name, Deviation.MODE)
             yield from self._within(below, entry.digest, f"{where}{entry.name}/")
 
     def _file(self, entry: Entry, directory: int, where: str) -> Iterator[int]:
@@ -110,7 +110,7 @@ class Survey:
         path = where + entry.name
         found = os.stat(entry.name, dir_fd=directory, follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode):
-            self._differs(path, Problem.KIND)
+            self._differs(path, Deviation.KIND)
         elif (known := self._damaged.get(inode(found))) is not None:
             self._found(path, known)
         elif self._content.is_own(entry, found):
@@ -122,7 +122,7 @@ class Survey:
             if found.st_size != entry.size or entry.digest != (
                 yield from self._digest(entry.name, directory, found)
             ):
-                self._found(path, Problem.CONTENT)
+                self._found(path, Deviation.CONTENT)
             elif (problem := look(entry.digest, entry.kind, found)) is not None:
                 self._found(path, problem)
 
@@ -137,12 +137,12 @@ class Survey:
             self._read[inode(found)] = digest
         return digest
 
-    def _differs(self, path: str, problem: Problem) -> None:
+    def _differs(self, path: str, problem: Deviation) -> None:
         """A difference that a hook may make."""
         if not self._hooked:
             self._found(path, problem)
 
-    def _found(self, path: str, problem: Problem) -> None:
+    def _found(self, path: str, problem: Deviation) -> None:
         self.count += 1
         if len(self.strays) < MOST_STRAYS:
             self.strays.append(Stray(shown(path or "."), problem))
@@ -153,14 +153,14 @@ def inode(found: os.stat_result) -> Inode:
     return found.st_dev, found.st_ino
 
 
-def look(digest: str, kind: Kind, found: os.stat_result) -> Problem | None:
+def look(digest: str, kind: Kind, found: os.stat_result) -> Deviation | None:
     """What is wrong with a file, as far as that can be seen without reading it."""
     if stat.S_IMODE(found.st_mode) != MODES[kind]:
-        return Problem.MODE
-    return None if found.st_mtime_ns == modified(digest) else Problem.TIME
+        return Deviation.MODE
+    return None if found.st_mtime_ns == modified(digest) else Deviation.TIME
 
 
-def trouble(error: OSError) -> Problem:
+def trouble(error: OSError) -> Deviation:
     """What it means that a path could not be opened or read.
 
     Raises the error when it says nothing of the path, such as that too many files are open.

@@ -1,14 +1,33 @@
-"""What it takes to tell people in one place: a webhook, a chat.
+"""What it takes to tell people in one place: a webhook, a graph, a forge.
 
     announce(announcement)      close()
 
-An announcer tries once. Unreachable means: try again later; every other HeadwayError: it will not
-get better by itself. One announcement may come twice, with the same id.
+An announcer tries once. Unreachable means: try again later (Busy: not before it says); every other
+HeadwayError: it will not get better by itself. One announcement may come twice, with the same id,
+and an end may come before its beginning; what people see is the same in any case.
 """
 
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from headway.model.announcement import Announcement
+from msgspec import Meta, Struct
+
+from headway.model.announcement import Announcement, Occasion
+from headway.model.names import Name
+
+
+class Place(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every place has."""
+
+    name: Name
+    """What the list of deliveries calls it."""
+    apps: tuple[Name, ...] = ()
+    """The apps whose news it gets; without any, all."""
+    timeout: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    """How many seconds an answer may take."""
+
+    def is_about(self, announcement: Announcement) -> bool:
+        """Whether it is of one of the place's apps."""
+        return not self.apps or announcement.app in self.apps
 
 
 class Announcer(Protocol):
@@ -26,3 +45,7 @@ class Announcer(Protocol):
 
     async def close(self) -> None:
         """Give back what it holds."""
+
+
+SPANS = (Occasion.DEPLOY, Occasion.STEP, Occasion.RETURN)
+"""What has a beginning and an end."""

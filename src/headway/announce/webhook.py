@@ -1,22 +1,20 @@
 """Outgoing webhooks, signed as in https://www.standardwebhooks.com: HMAC-SHA-256 over
 ``id.timestamp.body``, so that the receiver knows who speaks and can refuse what is old or twice."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-import httpx2
 import msgspec
-from msgspec import Meta, Struct
 
-from headway.errors import InvalidInput, Refused, Unreachable
+from headway.announce.port import Place
+from headway.announce.secret import read_token
+from headway.announce.wire import Wire
+from headway.errors import InvalidInput
 from headway.model.announcement import Announcement, Occasion
-from headway.model.names import Name
 from headway.model.source import Address
 
 FEWEST_BYTES = 24
@@ -25,25 +23,19 @@ FEWEST_BYTES = 24
 _PREFIX = "whsec_"
 
 
-class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
+class Webhook(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A place that is told by a POST of JSON."""
 
-    name: Name
-    """What the list of deliveries calls it."""
     url: Address
     """Where to send to."""
     secret: Path
     """The file with the secret that signs: 24 bytes at least, as ``whsec_`` and base64."""
-    apps: tuple[Name, ...] = ()
-    """The apps whose news it gets; without any, all."""
     occasions: tuple[Occasion, ...] = ()
     """What it is told of; without any, everything."""
-    timeout: Annotated[float, Meta(gt=0, le=60)] = 10.0
-    """How many seconds an answer may take."""
 
 
 class WebhookAnnouncer:
-    """Sends to one webhook. A redirect is not followed: what is signed is for one address."""
+    """Sends to one webhook. What comes twice has the same ``webhook-id``."""
 
     def __init__(
         self, config: Webhook, secret: bytes, clock: Callable[[], float] = time.time
@@ -51,9 +43,7 @@ class WebhookAnnouncer:
         self._config = config
         self._secret = secret
         self._clock = clock
-        self._client = httpx2.AsyncClient(
-            timeout=config.timeout, trust_env=False, follow_redirects=False
-        )
+        self._wire = Wire(config.name, config.url, config.timeout, clock=clock)
 
     @property
     def name(self) -> str:
@@ -63,42 +53,23 @@ class WebhookAnnouncer:
     def wants(self, announcement: Announcement) -> bool:
         """Whether app and occasion are among those configured."""
         ours = self._config
-        return (not ours.apps or announcement.app in ours.apps) and (
-            not ours.occasions or announcement.occasion in ours.occasions
-        )
+        listed = not ours.occasions or announcement.occasion in ours.occasions
+        return listed and ours.is_about(announcement)
 
     async def announce(self, announcement: Announcement) -> None:
         """Send it once. Raises Unreachable, or Refused where the receiver does not want it."""
         body = msgspec.json.encode(announcement)
         at = str(int(self._clock()))
-        headers = {
-            "content-type": "application/json",
+        signed = {
             "webhook-id": announcement.id,
             "webhook-timestamp": at,
             "webhook-signature": f"v1,{sign(self._secret, announcement.id, at, body)}",
         }
-        try:
-            async with (
-                asyncio.timeout(self._config.timeout),
-                self._client.stream(
-                    "POST", self._config.url, content=body, headers=headers
-                ) as response,
-            ):
-                status = response.status_code
-        except TimeoutError:
-            told = f"{self.name} did not answer within {self._config.timeout:g} s"
-            raise Unreachable(told) from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            told = f"{self.name} cannot be reached: {error or type(error).__name__}"
-            raise Unreachable(told) from None
-        if status in (408, 425, 429) or status >= 500:
-            raise Unreachable(f"{self.name} answers {status}")
-        if not 200 <= status < 300:
-            raise Refused(f"{self.name} does not want it ({status})")
+        await self._wire.send("POST", body=body, headers=signed)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._wire.close()
 
 
 def sign(secret: bytes, id: str, timestamp: str, body: bytes) -> str:
@@ -109,10 +80,7 @@ def sign(secret: bytes, id: str, timestamp: str, body: bytes) -> str:
 
 def read_secret(path: Path) -> bytes:
     """The secret in a file. Raises InvalidInput."""
-    try:
-        text = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the webhook's secret {path} cannot be read: {error}") from None
+    text = read_token(path, "webhook's secret")
     try:
         secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
     except ValueError:

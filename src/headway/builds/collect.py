@@ -15,8 +15,11 @@ class Collected(Struct, frozen=True):
     """What was removed, or would be."""
 
     builds: tuple[BuildId, ...]
+    """The builds that went."""
     packs: int
+    """How many packs went."""
     bytes: int
+    """What they took, in bytes."""
 
 
 def collect(

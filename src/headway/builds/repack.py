@@ -16,7 +16,9 @@ class Repacked(Struct, frozen=True):
     """How many packs a fresh node reads for the newest build, before and after."""
 
     before: int
+    """How many packs a fresh node had to read."""
     after: int
+    """How many it has to read now."""
     bytes: int = 0
     """The size of the new pack."""
 

@@ -46,7 +46,7 @@ NOUNS = {
     "server": "Run the control plane.",
     "token": "Make and revoke access tokens.",
     "train": "Ride and lead an app's train.",
-    "watch": "Watch an app, live, with keys to steer it.",
+    "watch": "Watch an app: its rollout, train, nodes and journal, live, with keys to steer it.",
     "why": "Say why nothing is deploying.",
 }
 """Each noun is the module of its name in ``headway.cli``, which is loaded when it is called."""

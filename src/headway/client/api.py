@@ -54,6 +54,7 @@ from headway.model.views import (
     Packet,
     PinRequest,
     Problem,
+    ProblemKind,
     RepackRequest,
     ReplayView,
     RolloutView,
@@ -89,6 +90,10 @@ class Client(Wire):
     def health(self) -> Health:
         """Whether it serves, and in which version. [GET /v1/health, public]"""
         return self.call("GET", "/v1/health", Health)
+
+    def problem(self, code: str) -> ProblemKind:
+        """What a kind of problem means. [GET /problems/{code}, public]"""
+        return self.call("GET", f"/problems/{segment(code)}", ProblemKind)
 
     def whoami(self) -> Identity:
         """Whose token this is. [GET /v1/whoami, any role]"""

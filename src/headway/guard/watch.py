@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 from headway.guard.budget import split
 from headway.guard.counters import BUCKET, WITH, Arm, Counters, Sample, seconds_of
 from headway.guard.course import BEFORE, Before, Course, Scene
+from headway.guard.curves import Curves, curves
 from headway.guard.evidence import Evidence
 from headway.guard.fire import Fire, News, Patrol
 from headway.guard.record import Record, Settings
@@ -148,6 +149,19 @@ class Guard:
         """The fire in an app, if there is one."""
         patrol = self._patrols.get(app)
         return patrol.fire if patrol else None
+
+    def curves(self, app: AppConfig, rollout: Rollout | None, since: float, step: float) -> Curves:
+        """What each watched metric came to on the new build in the step's tier, and beside it."""
+        watched = self.watched(app)
+        exposures = self._exposures(watched)
+        pairs = [(m.counter, e) for m, e in zip(watched.metrics, exposures, strict=True)]
+        every = self.counters.arms(app.name)
+        if rollout is None:
+            return curves(self.counters, pairs, ([], every), since, step)
+        tier, *ahead = (one.tier for one in rollout.plan[rollout.step :])
+        new = [arm for arm in every if arm.build == rollout.target and arm.tier == tier]
+        old = [a for a in every if a.build != rollout.target and a.tier in (tier, *ahead)]
+        return curves(self.counters, pairs, (new, old), since, step)
 
     def evidence(self, course: str) -> tuple[Evidence, ...]:
         """All that the verdicts on a rollout follow from, metric by metric; empty if unknown."""

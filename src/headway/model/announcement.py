@@ -69,6 +69,7 @@ class Announcement(Struct, frozen=True):
     id: str
     at: float
     occasion: Occasion
+    """Why it is announced."""
     app: str
     sentence: str
     rollout: str = ""
@@ -85,8 +86,11 @@ class Delivery(Struct, frozen=True):
 
     id: int
     to: str
+    """Where it goes."""
     announcement: Announcement
+    """What is announced."""
     tries: int
+    """How often it was tried."""
     next_at: float
     dead: bool = False
     error: str = ""

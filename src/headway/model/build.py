@@ -47,6 +47,7 @@ class Build(Struct, frozen=True, forbid_unknown_fields=True):
     files: int
     bytes: int
     new_bytes: int
+    """Size, in bytes, of what no earlier build of the app held."""
     subject: Text = ""
 
 

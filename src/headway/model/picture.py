@@ -19,7 +19,7 @@ LETTERS = {
 
 
 class Banner(Struct, frozen=True):
-    """The state of an app at a glance.
+    """The state of an app at a glance: ``word`` says it in one or two words.
 
     ``tone`` is live, rolling, paused, reverting or idle, ``symbol`` its shape. ``where`` is the
     step that it stands at, and ``because`` why it went back.
@@ -41,7 +41,7 @@ class Alarm(Struct, frozen=True):
 
 
 class Button(Struct, frozen=True):
-    """What a person may do: the action's name in the API, and what a button for it says."""
+    """What a person may do: the action's name in the API; ``label`` is what its button says."""
 
     action: str
     label: str
@@ -51,9 +51,10 @@ class Actions(Struct, frozen=True):
     """The one thing to do next, and everything else, for somebody who may deploy.
 
     ``wait`` replaces ``next`` when there is nothing to do but wait, ``command`` when it takes the
-    command line. ``hurting`` ask for a reason first. ``seen`` is where the rollout stands, for
-    actions to refer to, and ``until`` when its present phase ends by itself. ``build`` is what
-    ``deploy`` deploys.
+    command line. ``blockers`` say what stands in the way. ``small`` may be done at once, those in
+    ``hurting`` ask for a reason first. ``rollout`` is the id of the latest rollout, ``seen`` where it stands,
+    for actions to refer to, and ``until`` when its present phase ends by itself. ``build`` is what
+    the action ``deploy`` deploys, and ``why`` the sentence beside it all.
     """
 
     rollout: str = ""
@@ -80,7 +81,7 @@ class BuildLine(Struct, frozen=True):
 
 
 class Share(Struct, frozen=True):
-    """How many nodes of a tier run a build."""
+    """How many nodes of a tier run ``build``."""
 
     build: BuildLine
     nodes: int
@@ -94,7 +95,11 @@ class StateCount(Struct, frozen=True):
 
 
 class TierLine(Struct, frozen=True):
-    """One tier of the pipeline; ``fraction`` is how much of it is ``of`` some build, in words."""
+    """One tier of the pipeline; ``fraction`` is how much of it is ``of`` some build, in words.
+
+    ``current``: the rollout stands in this tier. ``shares`` are its nodes by the build that they
+    run, ``states`` by how they stand.
+    """
 
     tier: str
     nodes: int
@@ -106,7 +111,11 @@ class TierLine(Struct, frozen=True):
 
 
 class StepLine(Struct, frozen=True):
-    """One step of the plan; ``place`` is done, current, stopped or later."""
+    """One step of the plan; ``place`` is done, current, stopped or later.
+
+    ``title`` is the tier and the share, ``terms`` how it begins and how long it soaks, and ``note``
+    what there is to say of it now.
+    """
 
     title: str
     place: str
@@ -127,6 +136,8 @@ class RolloutPanel(Struct, frozen=True):
     """The latest rollout: what is being pushed, by whom and why, and where it stands.
 
     Times are in seconds since the epoch; ``begun`` is the sentence with which it began.
+    ``running``: it has not ended yet. ``target`` is the build that comes, ``base`` the one before.
+    ``steps`` are those of its plan.
     """
 
     id: str
@@ -143,7 +154,7 @@ class RolloutPanel(Struct, frozen=True):
 
 
 class EntryLine(Struct, frozen=True):
-    """A journal entry; ``actor`` is empty where the sentence begins with the name."""
+    """A journal entry with its number ``seq``; ``actor`` is empty where the sentence names it."""
 
     seq: int
     at: float
@@ -153,14 +164,17 @@ class EntryLine(Struct, frozen=True):
 
 
 class TrainLine(Struct, frozen=True):
-    """An app's train in one line, and who leads."""
+    """An app's train in one line: its ``topic``, as in chat, and the ``leader`` or nothing."""
 
     topic: str
     leader: str = ""
 
 
 class NodeMap(Struct, frozen=True):
-    """One letter (``LETTERS``) for each node: tier after tier, each in the order of positions.
+    """``letters``: one for each node, tier after tier, each in the order of positions.
+
+    The first five letters are nodes that are done and run the build that is new, live, old, another
+    or none; then, by the same builds, come those that move, have failed, are unknown, are held.
 
     ``layout`` changes when a node comes, goes or moves.
     """
@@ -170,14 +184,14 @@ class NodeMap(Struct, frozen=True):
 
 
 class TierPlaces(Struct, frozen=True):
-    """A tier, and its nodes in the order of their letters."""
+    """A tier, and ``nodes``: their names in the order of their letters."""
 
     tier: str
     nodes: tuple[str, ...]
 
 
 class Places(Struct, frozen=True):
-    """Which node each letter of a layout is about."""
+    """Which node each letter of a map with the same ``layout`` is about."""
 
     layout: str
     tiers: tuple[TierPlaces, ...]
@@ -186,7 +200,10 @@ class Places(Struct, frozen=True):
 class Picture(Struct, frozen=True):
     """An app at the moment ``now``, in seconds since the epoch.
 
-    ``phase`` is the latest rollout's. ``calm`` says that all is well where there are no alarms,
+    ``banner`` says it at a glance, and ``phase`` is that of ``rollout``, the latest. ``alarms`` are
+    what is on fire; ``calm`` says that all is well where there are none. ``live`` is the build that
+    is, ``live_since`` when its rollout ended. ``actions`` are what there is to do, ``train`` who
+    rides, ``tiers`` and ``map`` where the builds are. ``holds`` are those on the app and its tiers,
     ``idle`` what an app waits for that rolls out nothing. ``journal`` is newest first.
     """
 

@@ -63,7 +63,9 @@ class Change(Struct, frozen=True):
     number: int | None = None
     url: Text = ""
     review: Review = Review.UNKNOWN
+    """Whether it was reviewed."""
     tests: CheckState = CheckState.UNKNOWN
+    """How its checks ended."""
     merged_at: float = 0.0
     lane: Lane = Lane.CODE
     paths: tuple[str, ...] = ()
@@ -121,6 +123,7 @@ class Release(Struct, frozen=True):
     why: str
     reason: Text = ""
     picks: tuple[Pick, ...] = ()
+    """What was put onto the branch after it was cut."""
     build: BuildId | None = None
     pushed: CommitId | None = None
     overrides: tuple[str, ...] = ()

@@ -29,6 +29,7 @@ class HotfixRequest(Struct, frozen=True, forbid_unknown_fields=True):
     changes: Annotated[tuple[Ref, ...], Meta(min_length=1, max_length=50)]
     reason: Text = ""
     override: Text = ""
+    """Why the gate's objections do not count; empty if they do."""
 
 
 class RevertRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +66,7 @@ class QueueView(Struct, frozen=True):
     lane: Lane
     base: CommitId | None
     main: CommitId
+    """The commit at the head of main."""
     changes: tuple[Change, ...]
     objections: tuple[tuple[str, ...], ...]
 
@@ -73,8 +75,10 @@ class SuspectView(Struct, frozen=True):
     """One change that may be to blame."""
 
     change: Change
+    """The change."""
     why: str
     weight: float
+    """How much it is suspected; what is higher stands first."""
 
 
 class SuspectsView(Struct, frozen=True):
@@ -82,6 +86,7 @@ class SuspectsView(Struct, frozen=True):
 
     sentence: str
     suspects: tuple[SuspectView, ...]
+    """The most suspected first."""
 
 
 class BisectRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,13 +105,16 @@ class BisectView(Struct, frozen=True):
     good: int
     bad: int
     probe: CommitId | None = None
+    """The commit to try next; null when there is nothing left to try."""
     culprit: Change | None = None
+    """The change that is to blame; null until that is known."""
 
 
 class Notes(Struct, frozen=True):
     """Release notes, in Markdown."""
 
     text: str
+    """The notes, in Markdown."""
 
 
 class FreezeRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,8 +145,13 @@ class ScheduleView(Struct, frozen=True):
     barred: str
     bot: bool
     shift: Shift
+    """Who answers for deploys now."""
     schedule: Schedule | None = None
+    """The app's schedule; null if it has none."""
     freezes: tuple[Frozen, ...] = ()
     slot_begin: float | None = None
+    """When the present slot began; null outside of one."""
     slot_end: float | None = None
+    """When the present slot ends; null outside of one."""
     opens: float | None = None
+    """When deploys may begin next; null if that is not known."""

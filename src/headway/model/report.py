@@ -30,7 +30,7 @@ class Activity(StrEnum):
     FLIPPING_BACK = "flipping back"
 
 
-class Problem(StrEnum):
+class Deviation(StrEnum):
     """How a path differs from what was published."""
 
     CONTENT = "has other content"
@@ -48,7 +48,9 @@ class Stray(Struct, frozen=True, forbid_unknown_fields=True):
     """A path that is not as it was published, and how; odd characters in it are escaped."""
 
     path: Annotated[str, Meta(max_length=300)]
-    problem: Problem
+    """Where it lies, below the tree."""
+    problem: Deviation
+    """How it differs."""
 
 
 class Drift(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +119,7 @@ class Report(Struct, frozen=True, forbid_unknown_fields=True):
     error: str = ""
     output: Output = ""
     failed: Failure | None = None
+    """The build that it tried in vain, and at which attempt; null if there is none."""
     counters: dict[str, float] = {}
     inspection: Inspection | None = None
     serial: int = 0

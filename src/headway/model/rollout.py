@@ -41,6 +41,7 @@ class SmokeFinding(Struct, frozen=True):
     """What one check of a smoke test has found; ``output`` is the last of what it said."""
 
     check: Text
+    """The name of the check."""
     passed: bool
     sentence: str
     output: str = ""

@@ -20,6 +20,7 @@ class Layer(Struct, frozen=True):
 
     build: BuildId
     fractions: dict[Name, Fraction]
+    """Up to which fraction of each tier it runs."""
 
 
 class Signal(Struct, frozen=True):

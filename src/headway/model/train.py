@@ -52,12 +52,14 @@ class Rider(Struct, frozen=True, omit_defaults=True):
     """A person aboard. ``dark`` riders bring nothing that anybody sees, and need not sign off."""
 
     joined_at: float
+    """When the person came aboard, in seconds since the epoch."""
     message: Text = ""
     config: bool = False
     door: Door = Door.OPEN
     changes: tuple[str, ...] = ()
     dark: bool = False
     signed: SignOff | None = None
+    """What the person found good; null if nothing yet."""
 
 
 class Car(Struct, frozen=True, omit_defaults=True):
@@ -108,6 +110,7 @@ class Lease(Struct, frozen=True, omit_defaults=True):
 
     since: float = 0.0
     reminders: int = 0
+    """How often the leader was reminded."""
     passed: tuple[str, ...] = ()
 
 
@@ -127,12 +130,14 @@ class Train(Struct, frozen=True, omit_defaults=True):
     cars: dict[str, Car] = {}
     order: tuple[str, ...] = ()
     made: int = 0
+    """How many cars there have been."""
     run: Run | None = None
     objections: dict[str, Objection] = {}
     called: str = ""
     told: str = ""
     unled: bool = False
     lease: Lease = Lease()
+    """How long it has waited for its leader."""
     message: Text = ""
     tiers: tuple[str, ...] = ()
     holds: tuple[Hold, ...] = ()

@@ -27,5 +27,6 @@ class Verdict(Struct, frozen=True):
     sentence: str
     action: Action = Action.REVERT
     value: float | None = None
+    """What was measured; null without data."""
     score: float | None = None
     limit: float | None = None

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
+from msgspec.structs import force_setattr
 
 from headway.model.hold import Scope
 from headway.model.names import BuildId, Name, Text
@@ -15,11 +16,32 @@ from headway.model.verdict import Verdict
 
 
 class Problem(Struct, frozen=True):
-    """The shape of every error: a short code that programs compare, and one sentence."""
+    """The shape of every error, after RFC 9457: a short code that programs compare, one sentence.
+
+    ``type`` names the kind of problem, as an address below the server's; it follows from the code.
+    """
 
     code: str
     sentence: str
     status: int
+    type: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.type:
+            force_setattr(self, "type", f"/problems/{self.code}")
+
+
+class ProblemKind(Struct, frozen=True):
+    """What every problem of one code has in common.
+
+    ``exit_code`` is the command line's, ``meaning`` one sentence.
+    """
+
+    type: str
+    code: str
+    status: int
+    exit_code: int
+    meaning: str
 
 
 class AppView(Struct, frozen=True):
@@ -40,6 +62,7 @@ class TierView(Struct, frozen=True):
     nodes: int
     fraction: float
     states: dict[NodeState, int]
+    """How many nodes stand how."""
     builds: dict[str, int]
 
 
@@ -124,13 +147,16 @@ class TrainRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Commands for a train, as they are typed in chat: ``.join with bob; .in``."""
 
     text: Text
+    """One command or several, with semicolons between them."""
 
 
 class TrainAnswer(Struct, frozen=True):
     """What was said in return, a line each, and the train as it is now."""
 
     lines: tuple[str, ...]
+    """What was said in return, a line each."""
     view: TrainView
+    """The train as it is now."""
 
 
 class LinkCode(Struct, frozen=True):
@@ -185,6 +211,7 @@ class Packet(Struct, frozen=True, forbid_unknown_fields=True):
 
     token: str
     reports: Raw
+    """A list of reports, as the node sent it."""
 
 
 MAX_PACKETS = 256
@@ -218,6 +245,7 @@ class Why(Struct, frozen=True):
     """Why nothing is deploying, or what it waits for, a sentence each."""
 
     sentences: tuple[str, ...]
+    """A sentence each, the weightiest first."""
 
 
 class Health(Struct, frozen=True):
@@ -233,7 +261,9 @@ class ReplayedVerdict(Struct, frozen=True):
     metric: str
     after: float
     said: Verdict
+    """The verdict as it was given."""
     again: Verdict
+    """The verdict as it comes out now."""
     same: bool
 
 
@@ -242,6 +272,7 @@ class ReplayView(Struct, frozen=True):
 
     rollout: str
     looks: int
+    """How often the guard looked."""
     same: bool
     verdicts: tuple[ReplayedVerdict, ...]
 
@@ -250,8 +281,11 @@ class TuneRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Play past rollouts to other settings; without any, to some near the present ones."""
 
     metrics: tuple[Metric, ...] | None = None
+    """The metrics to try; null for those of the app."""
     guard: Guarding | None = None
+    """How to judge; null for the app's way."""
     rollouts: Annotated[int, Meta(ge=1, le=30)] = 10
+    """How many of the newest rollouts to play."""
 
 
 class Tried(Struct, frozen=True):
@@ -272,12 +306,17 @@ class Tuning(Struct, frozen=True):
     """Settings, and what they would have done to each rollout."""
 
     settings: str
+    """What the settings are called."""
     tried: tuple[Tried, ...]
+    """What they would have done, rollout by rollout."""
 
 
 class TuneView(Struct, frozen=True):
     """Past rollouts, newest first, with what became of them, and what would have."""
 
     rollouts: tuple[str, ...]
+    """The rollouts' ids, newest first."""
     became: tuple[str, ...]
+    """How each of them ended in truth."""
     tunings: tuple[Tuning, ...]
+    """Each of the settings that were tried."""

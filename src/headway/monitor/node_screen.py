@@ -180,7 +180,7 @@ class NodeScreen(Screen[None]):
         return self._rows[chosen] if 0 <= chosen < len(self._rows) else None
 
     def _sift(self, *, anew: bool = False) -> None:
-        """Filter; the chosen node stays chosen, or else its place, with another filter the first."""
+        """Filter; the chosen node stays chosen; else its place is, ``anew`` the first."""
         before = self._chosen()
         self._rows = matching(self._all, self.query_one(Input).value, self._state)
         names = {row.node: place for place, row in enumerate(self._rows)} if before else {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Request, Router
+from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -26,6 +27,7 @@ from headway.server.api import (
     holds,
     hooks,
     journal,
+    kinds,
     metrics,
     node,
     nodes,
@@ -39,11 +41,19 @@ from headway.server.api import (
     train,
     upkeep,
 )
+from headway.server.api.document import document
 from headway.server.auth.rules import Rule, admit, check_rules
 from headway.server.measuring import measuring
 from headway.server.plane import ControlPlane
 
 MAX_BODY_BYTES = 1024 * 1024
+
+_DESCRIPTION = """\
+Headway's control plane. Points in time are seconds since the epoch, UTC; lengths of time seconds.
+
+Every error is a Problem (RFC 9457): a `code` that programs compare, and one `sentence`.
+`x-role` is the least role that an operation takes; `any` is whoever has a token.
+"""
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     health.health,
@@ -110,6 +120,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     node.report,
     node.peers,
     node.pass_on,
+    kinds.explain_problem,
 )
 
 log = structlog.get_logger()
@@ -142,6 +153,7 @@ def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = 
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
+        compression_config=_compressed_pages(),
         middleware=[measuring(plane.meters)],
         before_request=_begin,
         after_response=_log,
@@ -158,17 +170,41 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Headway",
         version=headway.__version__,
-        description="The control plane. Every error is a Problem: a code and one sentence.",
+        description=_DESCRIPTION,
         components=Components(
-            security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
+            security_schemes={
+                "token": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="A token, which has a name and a role: `headway token new`.",
+                )
+            }
         ),
         security=[{"token": []}],
         use_handler_docstrings=True,
-        render_plugins=[JsonRenderPlugin()],
+        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
+        render_plugins=[_Described()],
         openapi_router=Router(
             "/schema", route_handlers=[], include_in_schema=False, opt={"role": Rule.PUBLIC}
         ),
     )
+
+
+def _compressed_pages() -> CompressionConfig:
+    """Pages and what they load; not the API, whose artifacts are compressed, and no stream."""
+    return CompressionConfig(backend="gzip", gzip_compress_level=6, exclude=["^/v1/", "/live$"])
+
+
+class _Described(JsonRenderPlugin):
+    """The description, made when it is asked for first."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document, as JSON."""
+        state = request.app.state
+        if "document" not in state:
+            state["document"] = self.render_json(request, document(request.app, openapi_schema))
+        described: bytes = state["document"]
+        return described
 
 
 def _begin(request: Request[Any, Any, Any]) -> None:

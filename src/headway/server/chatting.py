@@ -84,13 +84,34 @@ class Chat:
         replies: list[Reply] = []
         for command in commands:
             try:
-                replies += await self._do(app, user, command)
+                replies += await self.do(app, user, command)
             except HeadwayError as error:
                 if replies:
                     done = "; ".join(reply.text for reply in replies)
                     raise type(error)(f"{done}; but then: {error.sentence}") from None
                 raise
         return tuple(replies)
+
+    async def do(self, app: str, user: Identity | None, command: Command) -> list[Reply]:
+        """Do what one command asks for. Raises a HeadwayError that says why not."""
+        match command.name:
+            case "help":
+                return [Reply(line) for line in explain(command.text)]
+            case "status":
+                view = await self.view(app)
+                return [Reply(line) for line in (view.topic, *view.notes)]
+            case "link":
+                raise InvalidInput("`.link` is for a private message, and once")
+        if user is None:
+            raise Denied(
+                "I do not know you; `headway train link` shows a code, send me `.link CODE` "
+                "in a private message"
+            )
+        if user.role not in ACTS:
+            raise Denied(f"{user.name} is a {user.role} and may look; this takes a deployer")
+        event = self._event(app, command, user.name)
+        asked = await self._trains.ask(app, event, command.name, user.name)
+        return [Reply(asked.why, asked.told)]
 
     async def view(self, app: str) -> TrainView:
         """An app's train as people see it. Raises NotFound."""
@@ -124,26 +145,6 @@ class Chat:
             if (link.network, link.account) == (network, account):
                 return self._callers.named(link.user)
         return None
-
-    async def _do(self, app: str, user: Identity | None, command: Command) -> list[Reply]:
-        match command.name:
-            case "help":
-                return [Reply(line) for line in explain(command.text)]
-            case "status":
-                view = await self.view(app)
-                return [Reply(line) for line in (view.topic, *view.notes)]
-            case "link":
-                raise InvalidInput("`.link` is for a private message, and once")
-        if user is None:
-            raise Denied(
-                "I do not know you; `headway train link` shows a code, send me `.link CODE` "
-                "in a private message"
-            )
-        if user.role not in ACTS:
-            raise Denied(f"{user.name} is a {user.role} and may look; this takes a deployer")
-        event = self._event(app, command, user.name)
-        asked = await self._trains.ask(app, event, command.name, user.name)
-        return [Reply(asked.why, asked.told)]
 
     def _event(self, app: str, command: Command, by: str) -> Event:
         text, now = command.text, self._clock()

@@ -6,6 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from headway.announce.github import GitHubPlace
+from headway.announce.grafana import Grafana
+from headway.announce.graphite import Graphite
 from headway.announce.webhook import Webhook
 from headway.chat.settings import ChatSettings
 from headway.model.names import Name
@@ -103,7 +106,13 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     public_url: str | None = None
     """Where people reach the cockpit, for links in what is announced; without it, ``listen``."""
     webhooks: tuple[Webhook, ...] = ()
-    """Where alerts, pauses and reverts are announced."""
+    """Where alerts, pauses, reverts, and all that begins and ends are announced."""
+    grafana: tuple[Grafana, ...] = ()
+    """Where rollouts become annotations."""
+    graphite: tuple[Graphite, ...] = ()
+    """Where rollouts become events."""
+    github: tuple[GitHubPlace, ...] = ()
+    """Where rollouts become deployments."""
     credentials: tuple[CredentialSettings, ...] = ()
     """What proves to sources of metrics who asks."""
     statsd: str | None = None

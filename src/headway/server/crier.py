@@ -14,7 +14,7 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from headway.announce.port import Announcer
-from headway.errors import HeadwayError, Unreachable
+from headway.errors import Busy, HeadwayError, Unreachable
 from headway.model.announcement import Announcement, Delivery
 from headway.server.database import announcements
 from headway.server.database.connection import Database
@@ -104,6 +104,8 @@ class Crier:
             await announcer.announce(delivery.announcement)
         except Unreachable as error:
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0**delivery.tries) * random.uniform(0.5, 1.0)  # noqa: S311
+            if isinstance(error, Busy):
+                wait = max(wait, min(LONGEST_WAIT, error.after))
             late = now + wait > delivery.announcement.at + GIVE_UP_AFTER
             await self._failed(delivery, error.sentence, now + wait, dead=late)
             return False

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from headway.core.drift import present, sentence
 from headway.core.fleet import Member
 from headway.model.report import Report
 from headway.model.rollout import FleetView
@@ -118,6 +119,17 @@ class Fleet:
         """A node's record with what it last said about ``app``."""
         report, at = self._reports.get((record.node, app), (None, None))
         return Member(record, report, at, self._left.get(record.node))
+
+    def drifted(self, app: str) -> dict[str, str]:
+        """What is not as it was published, by the nodes that have told so."""
+        told = {
+            node: present(report) for (node, of), (report, _) in self._reports.items() if of == app
+        }
+        return {
+            node: "; ".join(sentence(drift, app) for drift in drifts)
+            for node, drifts in told.items()
+            if drifts
+        }
 
     def view(self, app: str, signal: Signal | None, now: float, silent_after: float) -> FleetView:
         """The app's nodes, held against what the signal asks of them."""

@@ -1,16 +1,21 @@
 """What the server's configuration gives the guard: credentials, announcers, memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
+from headway.announce.github import GitHubAnnouncer, GitHubPlace
+from headway.announce.grafana import GrafanaAnnouncer
+from headway.announce.graphite import Graphite, GraphiteAnnouncer
 from headway.announce.port import Announcer
+from headway.announce.secret import read_token
 from headway.announce.webhook import WebhookAnnouncer, read_secret
 from headway.errors import InvalidInput
+from headway.forge.github import API as GITHUB_API
 from headway.guard.sources.http import Credentials
 from headway.guard.sources.opening import Secret
-from headway.server.config import CredentialSettings, ServerConfig
+from headway.server.config import CredentialSettings, ForgeKind, ServerConfig
 
 DAY = 86_400.0
 
@@ -27,8 +32,9 @@ class Supplies(Struct, frozen=True):
 
 def supplies(config: ServerConfig) -> Supplies:
     """Read the files that the configuration names. Raises InvalidInput."""
+    places = (*config.webhooks, *config.grafana, *config.graphite, *config.github)
     for what, names in (
-        ("webhook", [webhook.name for webhook in config.webhooks]),
+        ("place to announce to", [place.name for place in places]),
         ("entry of credentials", [entry.name for entry in config.credentials]),
     ):
         for name in names:
@@ -36,12 +42,40 @@ def supplies(config: ServerConfig) -> Supplies:
                 raise InvalidInput(f"the {what} {name} is there twice")
     scheme = "https" if config.tls_certificate else "http"
     return Supplies(
-        tuple(WebhookAnnouncer(hook, read_secret(hook.secret)) for hook in config.webhooks),
+        tuple(_announcers(config)),
         config.public_url or f"{scheme}://{config.listen}",
         {entry.name: Secret(entry.url, _credentials(entry)) for entry in config.credentials},
         config.history_days * DAY,
         _address(config.statsd) if config.statsd else None,
     )
+
+
+def _announcers(config: ServerConfig) -> Iterator[Announcer]:
+    for hook in config.webhooks:
+        yield WebhookAnnouncer(hook, read_secret(hook.secret))
+    for grafana in config.grafana:
+        yield GrafanaAnnouncer(grafana, read_token(grafana.token, "Grafana token"))
+    for graphite in config.graphite:
+        yield GraphiteAnnouncer(graphite, _password(graphite))
+    for place in config.github:
+        yield _github(config, place)
+
+
+def _password(place: Graphite) -> str:
+    if (place.user is None) != (place.password is None):
+        raise InvalidInput(f"graphite {place.name}: give user and password, or neither")
+    return read_token(place.password, "password") if place.password is not None else ""
+
+
+def _github(config: ServerConfig, place: GitHubPlace) -> Announcer:
+    forge = config.forges.get(place.forge)
+    if forge is None or forge.kind is not ForgeKind.GITHUB or forge.token_file is None:
+        raise InvalidInput(
+            f'github {place.name}: its forge "{place.forge}" must be one of `forges`, '
+            "of kind github, with a token_file"
+        )
+    token = read_token(forge.token_file, "GitHub token")
+    return GitHubAnnouncer(place, token, forge.api or GITHUB_API)
 
 
 def _credentials(entry: CredentialSettings) -> Credentials:

@@ -22,7 +22,7 @@ from headway.agent.survey import shown
 from headway.agent.switch import switch
 from headway.errors import StorageFailed
 from headway.model.build import Kind
-from headway.model.report import Inspection, Problem
+from headway.model.report import Deviation, Inspection
 from tests.unit.agent.agent_shelf import Shelf, Tree, digest, files, manifest, snapshot, trees
 
 
@@ -69,7 +69,7 @@ class Bench:
             self.scrub.advance(self.asked, quiet)
         return self.memory.state.inspection
 
-    def found(self, slot: str = "1") -> dict[str, Problem]:
+    def found(self, slot: str = "1") -> dict[str, Deviation]:
         drift = [one for one in self.verify().drift if one.slot == slot]
         assert len(drift) <= 1
         assert all(one.count == len(one.strays) for one in drift)
@@ -147,23 +147,23 @@ def _into_link(path: Path) -> None:
     path.symlink_to("elsewhere-entirely")
 
 
-CHANGES: dict[str, tuple[set[Kind], Callable[[Path], None], Problem]] = {
-    "written": ({Kind.FILE, Kind.EXECUTABLE}, lambda p: _write(p, b"evil"), Problem.CONTENT),
+CHANGES: dict[str, tuple[set[Kind], Callable[[Path], None], Deviation]] = {
+    "written": ({Kind.FILE, Kind.EXECUTABLE}, lambda p: _write(p, b"evil"), Deviation.CONTENT),
     "grown": (
         {Kind.FILE, Kind.EXECUTABLE},
         lambda p: _write(p, p.read_bytes() + b"."),
-        Problem.CONTENT,
+        Deviation.CONTENT,
     ),
-    "rotten": ({Kind.FILE, Kind.EXECUTABLE}, _rot, Problem.CONTENT),
-    "replaced": ({Kind.FILE, Kind.EXECUTABLE}, _replace, Problem.CONTENT),
-    "mode": ({Kind.FILE, Kind.EXECUTABLE}, lambda p: p.chmod(0o644), Problem.MODE),
-    "touched": ({Kind.FILE, Kind.EXECUTABLE}, os.utime, Problem.TIME),
-    "removed": ({Kind.FILE, Kind.EXECUTABLE, Kind.LINK}, lambda p: p.unlink(), Problem.MISSING),
-    "a directory": ({Kind.FILE, Kind.EXECUTABLE}, _into_directory, Problem.KIND),
-    "a link": ({Kind.FILE, Kind.EXECUTABLE}, _into_link, Problem.KIND),
-    "led elsewhere": ({Kind.LINK}, _into_link, Problem.TARGET),
-    "opened up": ({Kind.DIRECTORY}, lambda p: p.chmod(0o777), Problem.MODE),
-    "added to": ({Kind.DIRECTORY}, lambda p: (p / "new").touch(), Problem.UNEXPECTED),
+    "rotten": ({Kind.FILE, Kind.EXECUTABLE}, _rot, Deviation.CONTENT),
+    "replaced": ({Kind.FILE, Kind.EXECUTABLE}, _replace, Deviation.CONTENT),
+    "mode": ({Kind.FILE, Kind.EXECUTABLE}, lambda p: p.chmod(0o644), Deviation.MODE),
+    "touched": ({Kind.FILE, Kind.EXECUTABLE}, os.utime, Deviation.TIME),
+    "removed": ({Kind.FILE, Kind.EXECUTABLE, Kind.LINK}, lambda p: p.unlink(), Deviation.MISSING),
+    "a directory": ({Kind.FILE, Kind.EXECUTABLE}, _into_directory, Deviation.KIND),
+    "a link": ({Kind.FILE, Kind.EXECUTABLE}, _into_link, Deviation.KIND),
+    "led elsewhere": ({Kind.LINK}, _into_link, Deviation.TARGET),
+    "opened up": ({Kind.DIRECTORY}, lambda p: p.chmod(0o777), Deviation.MODE),
+    "added to": ({Kind.DIRECTORY}, lambda p: (p / "new").touch(), Deviation.UNEXPECTED),
 }
 
 
@@ -226,7 +226,7 @@ def test_what_a_hook_made_is_its_own_and_what_it_left_is_checked(bench: Bench) -
     bench.prepare(files(f="one", g="two", h="three"), hook)
     assert bench.found() == {}
     _write(bench.slots.path("1") / "f", b"evil")
-    assert bench.found() == {"f": Problem.CONTENT}
+    assert bench.found() == {"f": Deviation.CONTENT}
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_damaged_listing_is_named_by_its_directory(
     assert entry is not None
     place = bench.slots.app / "listings" / entry.digest[:2] / entry.digest
     damage(place)
-    assert bench.found() == {"d": Problem.LISTING}
+    assert bench.found() == {"d": Deviation.LISTING}
 
 
 @pytest.mark.parametrize("damage", [lambda p: _write(p, b"evil"), _rot])
@@ -425,7 +425,7 @@ def test_trouble_of_the_agents_own_is_no_damage(
     assert bench.found() == {}
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", failing(errno.EIO))
-        assert bench.found() == {"f": Problem.UNREADABLE}
+        assert bench.found() == {"f": Deviation.UNREADABLE}
 
 
 def interrupted(bench: Bench, at: int, do: Callable[[], object]) -> bool:

@@ -70,6 +70,7 @@ def test_in_json_a_problem_is_json_on_standard_error(headway: Any, api: FakeApi)
         "code": "not_found",
         "sentence": "there is no /v1/apps/shop",
         "status": 404,
+        "type": "/problems/not_found",
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from headway.model.report import Drift, Inspection, Problem, Stray
+from headway.model.report import Deviation, Drift, Inspection, Stray
 from headway.model.views import NodeStatus
 from tests.unit.cli import examples
 from tests.unit.cli.fake_api import FakeApi
@@ -16,7 +16,7 @@ DRIFT = Drift(
     examples.OLD,
     examples.THEN,
     12,
-    (Stray("a/b.css", Problem.CONTENT), Stray("\\x1b[31m", Problem.UNEXPECTED)),
+    (Stray("a/b.css", Deviation.CONTENT), Stray("\\x1b[31m", Deviation.UNEXPECTED)),
     serving=True,
 )
 

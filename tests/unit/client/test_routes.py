@@ -40,6 +40,7 @@ from tests.docs.generate import routes
 REPORT = Report("n1", "web", "b", 1, 1, Activity.IDLE, None, None, "", 1.0)
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "apply_app": (AppConfig(name="web"),),
+    "problem": ("refused",),
     "app": ("web",),
     "why": ("web",),
     "picture": ("web",),

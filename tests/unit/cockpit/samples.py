@@ -1,5 +1,6 @@
 """Made-up apps in the states that a page must tell apart."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -8,9 +9,11 @@ from headway.model.build import Build
 from headway.model.hold import Hold, Scope
 from headway.model.journal import JournalEntry
 from headway.model.plan import DEFAULT_PLAN
-from headway.model.rollout import NodeState, Phase, Rollout
+from headway.model.rollout import FleetView, NodeState, NodeView, Phase, Rollout
+from headway.model.train import Car, Door, Objection, Rider, Run, SignOff, State, Train
 from headway.model.verdict import Outcome, Verdict
-from headway.model.views import NodeStatus, RolloutView, TierView
+from headway.model.views import RolloutView, TierView
+from headway.server.chatting import show
 from headway.server.cockpit.facts import Facts
 
 NOW = 1_795_229_369.0
@@ -28,41 +31,31 @@ class Fleet:
     odd: dict[str, tuple[NodeState, str]]
 
 
-def nodes(fleet: Fleet) -> tuple[NodeStatus, ...]:
-    found = []
+def nodes(fleet: Fleet) -> FleetView:
+    found: dict[str, tuple[NodeView, ...]] = {}
     for tier, count in TIERS.items():
-        for index in range(count):
-            name, position = f"{tier[:4]}-{index + 1:02}", index / count
-            new = position < fleet.fractions.get(tier, 0.0)
-            state, why = fleet.odd.get(name, (NodeState.DONE, "runs what it should"))
-            found.append(
-                NodeStatus(
-                    node=name,
-                    app="webapp",
-                    tier=tier,
-                    zone=ZONES[index % 3],
-                    position=position,
-                    state=state,
-                    why=why,
-                    running=NEW if new and state is NodeState.DONE else OLD,
-                    goal=NEW if new else OLD,
-                    last_seen=NOW - 2,
-                )
-            )
-    return tuple(found)
+        places = [(f"{tier[:4]}-{n + 1:02}", n / count, ZONES[n % 3]) for n in range(count)]
+        found[tier] = tuple(_node(fleet, tier, *place) for place in places)
+    return FleetView(found)
 
 
-def tiers(found: tuple[NodeStatus, ...], fractions: dict[str, float]) -> tuple[TierView, ...]:
-    views = []
-    for tier in TIERS:
-        mine = [node for node in found if node.tier == tier]
-        states: dict[NodeState, int] = {}
-        builds: dict[str, int] = {}
-        for node in mine:
-            states[node.state] = states.get(node.state, 0) + 1
-            builds[node.running or ""] = builds.get(node.running or "", 0) + 1
-        views.append(TierView(tier, len(mine), fractions.get(tier, 0.0), states, builds))
-    return tuple(views)
+def _node(fleet: Fleet, tier: str, name: str, position: float, zone: str) -> NodeView:
+    state, why = fleet.odd.get(name, (NodeState.DONE, "runs what it should"))
+    new = position < fleet.fractions.get(tier, 0.0) and state is NodeState.DONE
+    return NodeView(name, zone, position, state, NEW if new else OLD, why)
+
+
+def tiers(found: FleetView, fractions: dict[str, float]) -> tuple[TierView, ...]:
+    return tuple(
+        TierView(
+            tier,
+            len(mine),
+            fractions.get(tier, 0.0),
+            dict(Counter(node.state for node in mine)),
+            dict(Counter(node.running or "" for node in mine)),
+        )
+        for tier, mine in found.tiers.items()
+    )
 
 
 def build(id: str, commit: str, subject: str, by: str) -> Build:
@@ -133,6 +126,24 @@ COURSE = (
     ("headway", "observed", "production 25 % begins, nobody objected"),
     ("headway", "observed", "production 25 %: the wave rises to 25 %"),
 )
+TRAIN = Train(
+    app="webapp",
+    state=State.TESTING,
+    riders={
+        "alice": Rider(1.0, "ranking", changes=("#41",), signed=SignOff(NEW, "production")),
+        "bela": Rider(2.0, dark=True),
+        "carol": Rider(3.0),
+        "dan": Rider(4.0, config=True, door=Door.ALONE),
+    },
+    cars={"1": Car(("alice", "bela", "carol")), "2": Car(("dan",))},
+    order=("1", "2"),
+    run=Run("webapp-41", NEW, Phase.ROLLING, "production", "production 25 %"),
+    objections={"carol": Objection(5.0, "search is slow")},
+    holds=(Hold("h1", Scope.TRAIN, "webapp", "omar", "lunch", NOW - 60, NOW + 600),),
+    message="be quick",
+    commander="omar",
+)
+
 AT_25 = {"staging": 1.0, "dogfood": 1.0, "canary": 1.0, "production": 0.25}
 
 
@@ -162,8 +173,10 @@ def rolling() -> Facts:
         rollout=view,
         begun=COURSE[0][2],
         builds=BUILDS,
-        nodes=found,
+        fleet=found,
+        train=show(TRAIN),
         journal=entries(*COURSE),
+        present=("alice", "omar"),
     )
 
 
@@ -175,7 +188,7 @@ def waiting() -> Facts:
     return replace(
         rolling(),
         rollout=RolloutView(state, tiers(found, fractions), "advance", why, (), "2-waiting"),
-        nodes=found,
+        fleet=found,
         journal=entries(*COURSE[:8]),
     )
 
@@ -203,7 +216,7 @@ def paused() -> Facts:
     )
     view = RolloutView(state, tiers(found, AT_25), "resume", why, ("prod-09 failed",))
     line = ("headway", "pause", why)
-    return replace(rolling(), rollout=view, nodes=found, journal=entries(*COURSE, line))
+    return replace(rolling(), rollout=view, fleet=found, journal=entries(*COURSE, line))
 
 
 def reverted() -> Facts:
@@ -225,7 +238,7 @@ def reverted() -> Facts:
     return replace(
         rolling(),
         rollout=view,
-        nodes=found,
+        fleet=found,
         holds=(hold,),
         journal=entries(*COURSE, *ending),
         why=(f"nothing is rolling out; webapp-41 was reverted: {why}", blocked),
@@ -242,7 +255,7 @@ def live() -> Facts:
         live=NEW,
         live_since=NOW - 400,
         rollout=RolloutView(state, tiers(found, everywhere), "deploy", why),
-        nodes=found,
+        fleet=found,
         why=(f"nothing is rolling out; webapp-41 has succeeded: {why}",),
     )
 

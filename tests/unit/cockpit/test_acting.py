@@ -1,12 +1,15 @@
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from headway.model.access import Role
 from headway.model.rollout import Phase
-from headway.server.cockpit.live import Broadcast, Regions
+from headway.server.cockpit.live import Broadcast, Picture, frame
+from headway.server.cockpit.node_map import NodeMap
 from headway.server.database import apps, rollouts
 from headway.server.news import News
+from headway.signals.frames import HEARTBEAT
 from tests.unit.cockpit.conftest import Visitor, deploy
 from tests.unit.server.herd import NEW, OLD, Herd
 
@@ -131,9 +134,16 @@ class Renderings:
         self.made = 0
         self.word = "one"
 
-    async def __call__(self) -> Regions:
+    async def __call__(self) -> Picture:
         self.made += 1
-        return {"banner": self.word, "journal": "the same"}
+        return Picture({"banner": self.word, "journal": "the same"}, NodeMap("here", "AAA"))
+
+
+async def first(viewer: AsyncIterator[bytes]) -> bytes:
+    """What a viewer is shown before anything changes."""
+    while (frames := await anext(viewer)) == HEARTBEAT:
+        pass
+    return frames
 
 
 async def test_all_viewers_share_one_rendering_and_get_only_what_changed() -> None:
@@ -141,14 +151,14 @@ async def test_all_viewers_share_one_rendering_and_get_only_what_changed() -> No
     broadcast = Broadcast("web", news, renderings)
     viewers = [broadcast.follow() for _ in range(20)]
     for viewer in viewers:
-        while not (first := await anext(viewer)):
-            pass
-        assert first == {"banner": "one", "journal": "the same"}
+        shown = await first(viewer)
+        assert frame("banner", "one") + frame("journal", "the same") in shown
+        assert b"event: map\n" in shown
     made = renderings.made
     renderings.word = "two"
     news.fleet_moved("web")
     for viewer in viewers:
-        assert await anext(viewer) == {"banner": "two"}
+        assert await first(viewer) == frame("banner", "two")
     assert renderings.made <= made + 2, "once, and perhaps once by the clock"
     for viewer in viewers:
         await viewer.aclose()
@@ -159,13 +169,12 @@ async def test_a_slow_viewer_skips_to_the_newest() -> None:
     broadcast = Broadcast("web", news, renderings)
     slow, quick = broadcast.follow(), broadcast.follow()
     for viewer in (slow, quick):
-        while not await anext(viewer):
-            pass
+        await first(viewer)
     for word in ("two", "three"):
         renderings.word = word
         news.fleet_moved("web")
-        assert await anext(quick) == {"banner": word}
-    assert await anext(slow) == {"banner": "three"}
+        assert await first(quick) == frame("banner", word)
+    assert await first(slow) == frame("banner", "three")
     await slow.aclose()
     await quick.aclose()
 
@@ -174,11 +183,10 @@ async def test_streams_end_with_the_control_plane_and_nothing_is_left_running() 
     news = News()
     broadcast = Broadcast("web", news, Renderings())
     viewer = broadcast.follow()
-    while not await anext(viewer):
-        pass
+    await first(viewer)
     news.close()
     async with asyncio.timeout(10):
-        assert [part async for part in viewer] == []
+        assert {part async for part in viewer} <= {HEARTBEAT}
     assert renderers() == []
 
 
@@ -197,3 +205,71 @@ async def test_nothing_is_rendered_for_nobody() -> None:
     async with asyncio.timeout(10):
         while renderers():
             await asyncio.sleep(0)
+
+
+async def test_the_map_says_which_node_is_where_and_why_it_is_so(
+    visitor: Visitor, herd: Herd
+) -> None:
+    await visitor.sign_in(Role.VIEWER)
+    places = (await visitor.get("/apps/web/map")).json()
+    assert [node for tier in places["tiers"] for node in tier["nodes"]] == ["s1", "p1", "p2", "p3"]
+    label = (await visitor.get("/apps/web/map/p2")).json()["label"]
+    assert label.startswith("p2 · ")
+    assert (await visitor.get("/apps/web/map/p9")).status_code == 404
+    assert (await visitor.get("/apps/nope/map")).status_code == 404
+
+
+async def test_the_graphs_have_a_line_for_a_deploy(visitor: Visitor, herd: Herd) -> None:
+    rollout = await deploy(herd, OLD)
+    await visitor.sign_in(Role.VIEWER)
+    graphs = (await visitor.get("/apps/web/graphs")).json()
+    assert [(line["kind"], line["rollout"]) for line in graphs["lines"]] == [("deploy", rollout)]
+
+
+async def test_a_person_gets_into_the_train_and_everybody_sees_it(
+    visitor: Visitor, herd: Herd
+) -> None:
+    await visitor.sign_in(Role.DEPLOYER)
+    await visitor.get("/apps/web")
+    answer = await visitor.submit("/apps/web/train", say="join", words="the search; .kick bob")
+    assert answer.status_code == 303
+    await visitor.get("/apps/web")
+    assert "alice" in visitor.page.shown
+    train = (await visitor.plane.chat.view("web")).train
+    assert train.riders["alice"].message == "the search; .kick bob"
+
+
+async def test_what_stops_the_train_needs_a_reason(visitor: Visitor, herd: Herd) -> None:
+    await visitor.sign_in(Role.DEPLOYER)
+    await visitor.get("/apps/web")
+    for say in ("hold", "uhoh"):
+        answer = await visitor.submit("/apps/web/train", say=say, words=" ")
+        assert answer.status_code == 400
+    assert (await visitor.plane.chat.view("web")).train.holds == ()
+    assert (await visitor.submit("/apps/web/train", say="explode")).status_code == 400
+
+
+async def test_viewers_say_nothing_to_the_train(visitor: Visitor, herd: Herd) -> None:
+    await visitor.sign_in(Role.VIEWER)
+    await visitor.get("/apps/web")
+    assert (await visitor.submit("/apps/web/train", say="join")).status_code == 403
+
+
+async def test_the_newest_build_is_offered_and_deployed_once(visitor: Visitor, herd: Herd) -> None:
+    await visitor.sign_in(Role.DEPLOYER)
+    await visitor.get("/apps/web")
+    newest, button = visitor.page.field("build"), visitor.page.buttons()["deploy"]
+    seen = {"build": newest, "latest": button["value"]}
+    answer = await visitor.submit(button["formaction"], **seen)
+    assert answer.status_code == 303
+    latest = (await visitor.plane.engine.situation("web")).latest
+    assert latest is not None and (latest.target, latest.by) == (newest, "alice")
+    await visitor.get("/apps/web")
+    assert (await visitor.submit(button["formaction"], **seen)).status_code == 412
+    assert "since you looked" in visitor.page.shown
+
+
+async def test_pages_come_compressed_and_streams_do_not(visitor: Visitor, herd: Herd) -> None:
+    await visitor.sign_in(Role.VIEWER)
+    assert (await visitor.get("/apps/web")).headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in (await visitor.client.get("/v1/health")).headers

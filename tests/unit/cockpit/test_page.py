@@ -5,8 +5,7 @@ from msgspec.structs import replace
 
 from headway.core.plan import title
 from headway.model.plan import DEFAULT_PLAN
-from headway.model.report import Activity, Drift, Inspection, Problem, Report, Stray
-from headway.model.rollout import NodeState, Phase
+from headway.model.rollout import FleetView, NodeState, Phase
 from headway.server.cockpit import page as page_module
 from headway.server.cockpit.page import make_page
 from headway.server.cockpit.standing import upcoming
@@ -115,22 +114,26 @@ def test_a_paused_step_is_marked_as_stopped() -> None:
     assert (panel.steps[4].place, panel.steps[4].note) == ("stopped", "paused")
 
 
-def test_nodes_stand_in_the_order_in_which_they_move_and_the_worst_are_listed_first() -> None:
+def test_the_worst_nodes_are_listed_first() -> None:
     page = make_page(samples.paused())
-    assert [node.node for node in page.groups[-1].nodes[:2]] == ["prod-01", "prod-02"]
     assert [node.state for node in page.troubled] == ["failed", "unknown"]
     assert "GET /health answered 500" in page.troubled[0].why
 
 
-def test_a_tier_of_very_many_nodes_shows_those_that_need_a_look() -> None:
+def test_only_so_many_nodes_are_listed_and_the_rest_is_counted() -> None:
     facts = samples.paused()
-    one = next(node for node in facts.nodes if node.state is NodeState.DONE)
-    many = tuple(
-        replace(one, node=f"more-{n}", tier="production") for n in range(page_module.SHOWN_NODES)
-    )
-    group = make_page(replace(facts, nodes=facts.nodes + many)).groups[-1]
-    assert [node.state for node in group.nodes] == ["failed", "unknown"]
-    assert group.unseen == 62 + len(many)
+    failed = next(n for n in facts.fleet.tiers["production"] if n.state is NodeState.FAILED)
+    many = tuple(replace(failed, node=f"more-{n}") for n in range(page_module.LISTED_NODES))
+    production = (*facts.fleet.tiers["production"], *many)
+    fleet = FleetView(facts.fleet.tiers | {"production": production})
+    page = make_page(replace(facts, fleet=fleet))
+    assert len(page.troubled) == page_module.LISTED_NODES
+    assert page.troubled_more == 2
+
+
+def test_a_tier_links_to_what_it_has_more_than_the_next() -> None:
+    page = make_page(samples.waiting())
+    assert [tier.ahead_of for tier in page.tiers] == ["", "", OLD, ""]
 
 
 def test_the_journal_is_newest_first_and_does_not_repeat_who_acted() -> None:
@@ -158,11 +161,21 @@ def test_every_state_has_a_page(phase: Phase, step: int, next_action: str) -> No
 
 def test_a_node_whose_files_have_changed_is_listed_though_it_is_done() -> None:
     facts = samples.rolling()
-    done = next(node for node in facts.nodes if node.state is NodeState.DONE)
-    drift = Drift("1", OLD, 5.0, 1, (Stray("a/b.css", Problem.CONTENT),), serving=True)
-    bare = Report(done.node, "webapp", "b", 1, 1, Activity.IDLE, OLD, None, "", 1.0)
-    told = replace(done, report=replace(bare, inspection=Inspection(drift=(drift,))))
-    nodes = tuple(told if node is done else node for node in facts.nodes)
-    listed = [node.node for node in make_page(replace(facts, nodes=nodes)).troubled]
+    done = next(n for n in facts.fleet.tiers["production"] if n.state is NodeState.DONE)
+    drifted = {done.node: "webapp 9c41d07be2a8 is not as published: a/b.css changed"}
+    listed = make_page(replace(facts, drifted=drifted)).troubled
     before = [node.node for node in make_page(facts).troubled]
-    assert sorted(listed) == sorted([*before, done.node])
+    assert sorted(node.node for node in listed) == sorted([*before, done.node])
+    [line] = [node for node in listed if node.node == done.node]
+    assert line.why.endswith("a/b.css changed")
+
+
+def test_what_was_just_taken_back_is_not_what_to_deploy_next() -> None:
+    bad = samples.BUILDS[NEW]
+    free = replace(samples.reverted(), holds=(), newest=bad)
+    assert make_page(free).actions.next is None
+    fixed = replace(bad, id="f" * 64, subject="Search: rank as before")
+    offered = make_page(replace(free, newest=fixed)).actions
+    assert offered.next is not None and offered.build == fixed.id
+    assert offered.next.label == "Deploy ffffffffffff · Search: rank as before"
+    assert make_page(replace(samples.reverted(), newest=fixed)).actions.next is None, "it is held"

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from headway.model.access import Identity, Role
+from headway.model.rollout import FleetView
 from headway.server.cockpit.facts import Facts
+from headway.server.cockpit.lines import ROLES
 from headway.server.cockpit.live import frame
+from headway.server.cockpit.node_map import STATES
 from headway.server.cockpit.page import make_page
 from headway.server.cockpit.render import ACTION_REGIONS, REGIONS, regions, render
 from tests.unit.cockpit import samples
@@ -48,7 +51,7 @@ def whole(facts: Facts, acts: bool = True, notice: str = "", name: str = "alice"
 
 def poisoned(facts: Facts, text: str) -> Facts:
     """The same facts with ``text`` wherever somebody else chooses the words."""
-    assert facts.rollout is not None
+    assert facts.rollout is not None and facts.train is not None
     state = facts.rollout.rollout
     verdicts = tuple(replace(v, sentence=text, metric=text) for v in state.verdicts)
     view = replace(
@@ -64,10 +67,33 @@ def poisoned(facts: Facts, text: str) -> Facts:
         builds={
             id: replace(b, subject=text, commit=text, by=text) for id, b in facts.builds.items()
         },
-        nodes=tuple(
-            replace(n, node=f"{n.node}{text}", zone=text, why=text) if n.state != "done" else n
-            for n in facts.nodes
+        fleet=FleetView(
+            {
+                tier: tuple(
+                    replace(n, node=f"{n.node}{text}", zone=text, why=text)
+                    if n.state != "done"
+                    else n
+                    for n in nodes
+                )
+                for tier, nodes in facts.fleet.tiers.items()
+            }
         ),
+        train=replace(
+            facts.train,
+            leader=text,
+            notes=(text,),
+            train=replace(
+                facts.train.train,
+                riders={
+                    name: replace(rider, message=text, changes=(text,))
+                    for name, rider in facts.train.train.riders.items()
+                },
+                holds=tuple(replace(h, by=text, reason=text) for h in facts.train.train.holds),
+                message=text,
+                commander=text,
+            ),
+        ),
+        present=(text, f"{text}2"),
         holds=tuple(replace(h, on="webapp", by=text, reason=text) for h in facts.holds),
         journal=tuple(replace(e, actor=text, why=f"-{text}") for e in facts.journal),
         why=(text,),
@@ -136,7 +162,7 @@ def test_every_form_has_its_seal() -> None:
     reader = read(whole(samples.waiting()))
     posts = [form for form in reader.all("form") if form["method"] == "post"]
     seals = [field for field in reader.all("input") if field.get("name") == "csrf"]
-    assert len(posts) == len(seals) == 2
+    assert len(posts) == len(seals) == 3
     assert {field["value"] for field in seals} == {"seal"}
 
 
@@ -148,14 +174,14 @@ def test_state_is_told_in_title_icon_and_words() -> None:
     assert "Paused" in reader.shown
 
 
-def test_every_node_can_be_reached_by_keyboard_and_says_its_name_state_and_why() -> None:
-    reader = read(whole(samples.paused()))
-    nodes = [n for n in reader.all("li") if n.get("id", "").startswith("n-")]
-    assert len(nodes) == len(samples.paused().nodes)
-    assert all(node["tabindex"] == "0" for node in nodes)
-    failed = next(node for node in nodes if "failed" in node["class"])
-    assert failed["aria-label"].startswith("prod-09 · failed · runs")
-    assert "GET /health answered 500" in failed["aria-label"]
+def test_the_map_is_there_before_any_script_has_asked_for_it() -> None:
+    facts = samples.paused()
+    [place] = [div for div in read(whole(facts)).all("div") if div.get("id") == "map"]
+    sizes = msgspec.json.decode(place["data-tiers"])
+    assert sizes == [[tier, len(nodes)] for tier, nodes in facts.fleet.tiers.items()]
+    assert len(place["data-letters"]) == sum(size for _, size in sizes)
+    assert place["data-states"].split() == list(STATES)
+    assert place["data-roles"].split() == list(ROLES)
 
 
 def test_parts_are_the_same_bytes_as_long_as_nothing_changes() -> None:
@@ -167,7 +193,7 @@ def test_parts_are_the_same_bytes_as_long_as_nothing_changes() -> None:
 def test_every_live_part_of_the_page_is_one_that_is_sent() -> None:
     reader = read(whole(samples.waiting()))
     swapped = [a["sse-swap"] for _, a in reader.elements if "sse-swap" in a]
-    assert sorted(swapped) == sorted(REGIONS + ACTION_REGIONS)
+    assert sorted(swapped) == sorted((*REGIONS, *ACTION_REGIONS, "map"))
 
 
 def test_htmx_neither_evaluates_nor_styles() -> None:

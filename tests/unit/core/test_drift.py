@@ -6,13 +6,13 @@ from typing import Any
 from msgspec import structs
 
 from headway.core import drift as core
-from headway.model.report import Activity, Drift, Inspection, Problem, Report, Stray
+from headway.model.report import Activity, Deviation, Drift, Inspection, Report, Stray
 
 BUILD = "ab" * 32
 HOT = Drift(
-    "1", BUILD, 5.0, 5, tuple(Stray(f"f{n}", Problem.CONTENT) for n in range(5)), serving=True
+    "1", BUILD, 5.0, 5, tuple(Stray(f"f{n}", Deviation.CONTENT) for n in range(5)), serving=True
 )
-COLD = Drift("2", "cd" * 32, 6.0, 1, (Stray("g", Problem.MISSING),))
+COLD = Drift("2", "cd" * 32, 6.0, 1, (Stray("g", Deviation.MISSING),))
 
 
 def report(*drifts: Drift, **changes: Any) -> Report:

@@ -312,9 +312,9 @@ async def test_one_of_several_apps_is_chosen() -> None:
     async with watching(client, app=None, apps=("api", "shop")) as hands:
         await hands.shows("Which app?")
         await hands.press("down", "enter")
-        await hands.until(lambda screen: screen.startswith(" shop "))
+        await hands.until(lambda screen: screen.startswith(" shop  train"))
         await hands.press("o", "enter")
-        await hands.until(lambda screen: screen.startswith(" api "))
+        await hands.until(lambda screen: screen.startswith(" api  train"))
 
 
 async def test_the_help_has_every_key() -> None:

@@ -444,15 +444,6 @@ async def test_a_hold_blocks_a_deploy_until_it_lapses(node: Web) -> None:
     assert "there is no action explode; there are advance, pause" in sentence
 
 
-async def test_the_schema_describes_every_operation(web: Web) -> None:
-    schema = (await web(None, "GET", "/schema/openapi.json")).json()
-    operations = [op for path in schema["paths"].values() for op in path.values()]
-    assert len(operations) == 62
-    for operation in operations:
-        assert operation["summary"]
-        assert operation["description"]
-
-
 async def test_a_defect_is_a_problem_without_its_insides(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:

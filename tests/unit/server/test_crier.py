@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from headway.announce.webhook import Webhook, WebhookAnnouncer, read_secret, sign
-from headway.errors import InvalidInput, Refused, Unreachable
-from headway.model.announcement import Announcement, Occasion
+from headway.errors import Busy, InvalidInput, Refused, Unreachable
+from headway.model.announcement import Announcement, Kind, Occasion
 from headway.model.plan import Action, AppConfig, Checks
+from headway.model.releasing import ConfigLane, Releasing
 from headway.model.report import Report
 from headway.model.rollout import Rollout
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import DeployRequest
 from headway.server.crier import GIVE_UP_AFTER, KEPT, Crier
-from headway.server.database import announcements
+from headway.server.database import announcements, apps
 from headway.server.database.connection import Database
 from headway.server.plane import ControlPlane
 from tests.unit.server.conftest import Clock
@@ -75,7 +76,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def webhook(url: str, **more: object) -> WebhookAnnouncer:
-    config = Webhook("ops", url, Path("unused"), timeout=2.0, **more)  # type: ignore[arg-type]
+    config = Webhook(name="ops", url=url, secret=Path("unused"), timeout=2.0, **more)  # type: ignore[arg-type]
     return WebhookAnnouncer(config, SECRET, lambda: 1_000_000.0)
 
 
@@ -197,6 +198,32 @@ async def test_it_is_tried_again_later_and_later_and_then_given_up(
     await crier.close()
 
 
+async def test_a_place_that_asks_for_patience_is_left_alone_for_so_long(
+    database: Database, clock: Clock
+) -> None:
+    class Patient(WebhookAnnouncer):
+        asks = 300.0
+
+        async def announce(self, announcement: Announcement) -> None:
+            raise Busy("ops answers 429", self.asks)
+
+    config = Webhook(name="ops", url="http://x/", secret=Path("unused"))
+    place = Patient(config, SECRET)
+    crier = Crier(database, [place], "http://x", clock)
+    await announce(database, clock.now)
+    await crier.round()
+    (left,) = await database.read(lambda c: announcements.pending(c, False, 9))
+    assert left.next_at == clock.now + 300
+    assert not left.dead
+    # Nobody can ask for more than what is waited at most anyway.
+    place.asks = 1e9
+    clock.now = left.next_at
+    await crier.round()
+    (left,) = await database.read(lambda c: announcements.pending(c, False, 9))
+    assert left.next_at == clock.now + 3600
+    await crier.close()
+
+
 async def test_one_place_that_hangs_keeps_no_other_waiting(
     database: Database, clock: Clock, receiver: Receiver
 ) -> None:
@@ -206,7 +233,7 @@ async def test_one_place_that_hangs_keeps_no_other_waiting(
         async def announce(self, announcement: Announcement) -> None:
             raise Unreachable("down")
 
-    config = Webhook("broken", "http://x/", Path("unused"))
+    config = Webhook(name="broken", url="http://x/", secret=Path("unused"))
     crier = Crier(database, [Broken(config, SECRET), webhook(receiver.url)], "http://x", clock)
     for number in range(3):
         await announce(database, clock.now, f"number {number}")
@@ -280,6 +307,43 @@ async def test_what_the_guard_does_is_announced_and_what_people_do_is_not(
     told = [one for one in await plane.database.read(_all) if one.span is None]
     assert [(one.occasion, one.metric) for one in told] == [(occasion, "errors")]
     assert "errors are up" in told[0].sentence
+    await plane.close()
+
+
+async def test_beginnings_and_ends_are_announced_with_what_they_bring(plane: ControlPlane) -> None:
+    """Both lanes: the config lane's app is one of its own, and its spans say so."""
+    releasing = Releasing(repository="/nowhere", config=ConfigLane("web", ("flags/",)))
+    await set_up(plane)
+    owner = AppConfig(name="shop", releases=releasing)
+    await plane.database.write(lambda c: apps.put(c, owner, 1.0))
+    await plane.start()
+    herd = Herd(plane, {"s1": "staging", "p1": "production", "p2": "production"})
+    await herd.enrol()
+    await herd.beat()
+    for number in (OLD, NEW):
+        name = await plane.engine.deploy("web", build(number), DeployRequest(number[:8]), "alice")
+        await herd.settle()
+        if number == OLD:
+            await plane.engine.act(name, "advance", _why(), "alice")
+            await herd.settle()
+    await plane.engine.act(name, "revert", _why(), "bob")
+    await herd.settle()
+    told = [one for one in await plane.database.read(_all) if one.span is not None]
+    ends = [(one.occasion.value, one.span.id, one.span.outcome) for one in told if one.span.ended]
+    assert ends == [
+        ("step", "web-1/0", "succeeded"),
+        ("step", "web-1/1", "succeeded"),
+        ("step", "web-1/2", "succeeded"),
+        ("deploy", "web-1", "succeeded"),
+        ("step", f"{name}/0", "reverted"),
+        ("deploy", name, "reverted"),
+        ("return", told[-1].span.id, "succeeded"),
+    ]
+    begun = {one.span.id for one in told if one.span.ended is None}
+    assert begun == {id for _, id, _ in ends}
+    assert {one.span.kind for one in told} == {Kind.CONFIG, Kind.REVERT}
+    assert {one.span.commit for one in told} == {"c0ffee"}
+    assert told[-1].span.build == OLD
     await plane.close()
 
 

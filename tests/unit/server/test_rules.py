@@ -19,12 +19,15 @@ MAY = {
     ("GET", "/schema/openapi.json"): EVERYBODY,
     ("GET", "/schema/{path:str}"): EVERYBODY,
     ("GET", "/schema"): EVERYBODY,
+    ("GET", "/problems/{code:str}"): EVERYBODY,
     ("GET", "/v1/whoami"): {V, D, A, N},
     ("GET", "/metrics"): PEOPLE,
     ("PUT", "/v1/apps/{app:str}"): {A},
     ("GET", "/v1/apps"): PEOPLE,
     ("GET", "/v1/apps/{app:str}"): PEOPLE,
     ("GET", "/v1/apps/{app:str}/why"): PEOPLE,
+    ("GET", "/v1/apps/{app:str}/picture"): PEOPLE,
+    ("GET", "/v1/apps/{app:str}/places"): PEOPLE,
     ("POST", "/v1/apps/{app:str}/builds"): {D, A},
     ("GET", "/v1/apps/{app:str}/builds"): PEOPLE,
     ("GET", "/v1/apps/{app:str}/builds/{prefix:str}"): PEOPLE,
@@ -109,6 +112,7 @@ async def test_each_role_may_exactly_what_the_table_says(web: Web, method: str, 
         "release",
         "forge",
         "freeze",
+        "code",
     ):
         address = address.replace(f"{{{name}:str}}", "nothing")
     address = address.replace("{delivery:int}", "7")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from headway.builds import attestation, index, layout, manifest
 from headway.builds.frames import decompress_whole
 from headway.builds.storage.port import read_whole
-from headway.errors import NotFound, Refused
+from headway.errors import NotFound, Refused, Untrusted
 from headway.model.access import Identity
 from headway.model.build import Build
 from headway.server.api.given import Caller, InPath, Limit, Plane
@@ -23,7 +23,11 @@ from headway.signing import MAX_ENVELOPE_BYTES
 
 @post(
     "/v1/apps/{app:str}/builds",
-    opt={"role": Rule.DEPLOYER},
+    opt={
+        "role": Rule.DEPLOYER,
+        "errors": (Refused, Untrusted),
+        "takes": {"application/json": bytes},
+    },
     status_code=201,
     request_max_body_size=MAX_ENVELOPE_BYTES,
     summary="Hand in a published build",
@@ -70,7 +74,7 @@ async def list_builds(app: InPath, plane: Plane, limit: Limit = 50) -> list[Buil
 
 @get(
     "/v1/apps/{app:str}/builds/{prefix:str}",
-    opt={"role": Rule.VIEWER},
+    opt={"role": Rule.VIEWER, "errors": (Refused,)},
     summary="A build by the first digits of its id",
 )
 async def show_build(app: InPath, prefix: InPath, plane: Plane) -> Build:

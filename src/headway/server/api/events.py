@@ -19,7 +19,13 @@ from headway.signals.frames import HEARTBEAT, HEARTBEAT_SECONDS, frame
 PACE_SECONDS = 0.25
 PAGE = 200
 
-LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
+LastEventId = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Last-Event-ID",
+        description="The number of the journal's entry that was seen last; what came since is sent",
+    ),
+]
 
 
 @get(

@@ -29,7 +29,12 @@ async def list_holds(plane: Plane) -> list[Hold]:
     return [hold for hold in placed if hold.until is None or now < hold.until]
 
 
-@post("/v1/holds", opt={"role": Rule.DEPLOYER}, status_code=201, summary="Place a hold")
+@post(
+    "/v1/holds",
+    opt={"role": Rule.DEPLOYER, "errors": (NotFound,)},
+    status_code=201,
+    summary="Place a hold",
+)
 async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) -> Hold:
     """Nothing new begins on what is held. A hold never stops a revert."""
     now = plane.clock()

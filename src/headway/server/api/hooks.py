@@ -11,7 +11,7 @@ from headway.server.config import ForgeKind
 
 @post(
     "/v1/hooks/{forge:str}",
-    opt={"role": Rule.PUBLIC},
+    opt={"role": Rule.PUBLIC, "takes": {"application/json": bytes}},
     status_code=202,
     summary="A forge has news",
 )

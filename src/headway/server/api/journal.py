@@ -5,6 +5,7 @@ from typing import Annotated
 from litestar import get
 from litestar.params import QueryParameter
 
+from headway.errors import NotFound
 from headway.model.journal import JournalEntry
 from headway.server.api.given import Filter, Limit, Plane
 from headway.server.auth.rules import Rule
@@ -18,7 +19,11 @@ After = Annotated[
 Told = Annotated[bool, QueryParameter(description="Only what has a sentence")]
 
 
-@get("/v1/journal", opt={"role": Rule.VIEWER}, summary="What was decided, by whom and why")
+@get(
+    "/v1/journal",
+    opt={"role": Rule.VIEWER, "errors": (NotFound,)},
+    summary="What was decided, by whom and why",
+)
 async def read_journal(
     plane: Plane,
     app: Filter = None,

@@ -18,7 +18,11 @@ from headway.server.plane import ControlPlane
 from headway.server.situation import Situation, look
 
 
-@get("/metrics", opt={"role": Rule.VIEWER}, summary="Headway's own metrics, for Prometheus")
+@get(
+    "/metrics",
+    opt={"role": Rule.VIEWER, "gives": ("text/plain", "application/openmetrics-text")},
+    summary="Headway's own metrics, for Prometheus",
+)
 async def show_metrics(plane: Plane, request: Request[Any, Any, Any]) -> Response[bytes]:
     """In the text format, or in OpenMetrics where that is asked for."""
     seen = await _moment(plane)

@@ -12,6 +12,7 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
+from headway.errors import Refused
 from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Enrolment, Report
 from headway.model.signal import record_key, signal_key
@@ -24,7 +25,12 @@ from headway.signals.hub import Hub
 from headway.signals.requests import check_apps, decode
 
 
-@post("/v1/node/enrol", opt={"role": Rule.NODE}, status_code=204, summary="Present a node")
+@post(
+    "/v1/node/enrol",
+    opt={"role": Rule.NODE, "errors": (Refused,)},
+    status_code=204,
+    summary="Present a node",
+)
 async def enrol(data: JSONBody[Enrolment], plane: Plane, caller: Caller) -> None:
     """The same facts again change nothing."""
     await plane.door.present(caller, data)
@@ -51,13 +57,23 @@ async def watch(
     return stream(_updates(plane.hub, keys))
 
 
-@post("/v1/node/reports", opt={"role": Rule.NODE}, status_code=204, summary="Report")
+@post(
+    "/v1/node/reports",
+    opt={"role": Rule.NODE, "errors": (Refused,)},
+    status_code=204,
+    summary="Report",
+)
 async def report(data: JSONBody[list[Report]], plane: Plane, caller: Caller) -> None:
     """Answered when the reports are durable. A report that is not news changes nothing."""
     await plane.desk.hand_in(tuple(data), caller)
 
 
-@post("/v1/node/peers", opt={"role": Rule.NODE}, status_code=200, summary="Find a peer")
+@post(
+    "/v1/node/peers",
+    opt={"role": Rule.NODE, "errors": (Refused,)},
+    status_code=200,
+    summary="Find a peer",
+)
 async def peers(data: JSONBody[PeerAsk], plane: Plane, caller: Caller) -> PeerAnswer:
     """Where in its zone the node is to get a build: from a peer, from the origin, or not yet."""
     return plane.peers(caller.name, data)
@@ -65,7 +81,7 @@ async def peers(data: JSONBody[PeerAsk], plane: Plane, caller: Caller) -> PeerAn
 
 @post(
     "/v1/hub/reports",
-    opt={"role": Rule.PUBLIC},
+    opt={"role": Rule.PUBLIC, "takes": {"application/json": list[Packet]}},
     status_code=200,
     summary="Pass on the reports of many nodes",
 )

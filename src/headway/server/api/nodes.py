@@ -3,7 +3,7 @@
 from litestar import delete, get, post, put
 from litestar.params import JSONBody
 
-from headway.errors import NotFound
+from headway.errors import NotFound, Refused
 from headway.model.signal import NodeHold
 from headway.model.views import NodeHoldRequest, NodeStatus, PinRequest
 from headway.server.api.given import Caller, Filter, InPath, Plane
@@ -12,7 +12,7 @@ from headway.server.lookup import find_build
 from headway.server.show import show_nodes
 
 
-@get("/v1/nodes", opt={"role": Rule.VIEWER}, summary="Every node")
+@get("/v1/nodes", opt={"role": Rule.VIEWER, "errors": (NotFound,)}, summary="Every node")
 async def list_nodes(plane: Plane, app: Filter = None) -> list[NodeStatus]:
     """Once for each app that it runs, or of one app only."""
     if app is not None:
@@ -51,7 +51,7 @@ async def unhold_node(node: InPath, plane: Plane, caller: Caller) -> list[NodeSt
 
 @put(
     "/v1/nodes/{node:str}/pins/{app:str}",
-    opt={"role": Rule.DEPLOYER},
+    opt={"role": Rule.DEPLOYER, "errors": (Refused,)},
     summary="Pin a node to a build",
 )
 async def pin_node(

@@ -7,7 +7,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from headway.errors import HeadwayError, InvalidInput, NotFound, Refused, TooLarge
+from headway.errors import HeadwayError, InvalidInput, NotFound, Refused, TooLarge, Unauthenticated
 from headway.model.views import Problem
 
 log = structlog.get_logger()
@@ -19,7 +19,8 @@ def on_refusal(request: _AnyRequest, error: HeadwayError) -> Response[Problem]:
     """What Headway refuses on purpose."""
     if error.status >= 500:
         log.warning("request failed", path=request.url.path, code=error.code, why=error.sentence)
-    return _answer(Problem(error.code, error.sentence, error.status))
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+    return _answer(Problem(error.code, error.sentence, error.status), headers)
 
 
 def on_framework_error(request: _AnyRequest, error: HTTPException) -> Response[Problem]:

@@ -4,6 +4,7 @@ from litestar import get, post
 from litestar.params import JSONBody
 
 from headway.core.release import notes
+from headway.errors import Refused
 from headway.model.release import Release
 from headway.model.release_views import (
     BisectRequest,
@@ -20,7 +21,11 @@ from headway.server.api.given import Caller, InPath, Limit, Plane
 from headway.server.auth.rules import Rule
 
 
-@get("/v1/apps/{app:str}/queue", opt={"role": Rule.VIEWER}, summary="What waits for a release")
+@get(
+    "/v1/apps/{app:str}/queue",
+    opt={"role": Rule.VIEWER, "errors": (Refused,)},
+    summary="What waits for a release",
+)
 async def show_queue(app: InPath, plane: Plane) -> QueueView:
     """What was merged since what is live, oldest first, and what the gate says of it."""
     return await plane.releases.queue(app)
@@ -34,7 +39,7 @@ async def list_releases(app: InPath, plane: Plane, limit: Limit = 20) -> list[Re
 
 @post(
     "/v1/apps/{app:str}/releases",
-    opt={"role": Rule.DEPLOYER},
+    opt={"role": Rule.DEPLOYER, "errors": (Refused,)},
     status_code=201,
     summary="Cut a release",
 )
@@ -65,7 +70,7 @@ async def list_suspects(release: InPath, plane: Plane) -> SuspectsView:
 
 @post(
     "/v1/releases/{release:str}/hotfix",
-    opt={"role": Rule.DEPLOYER},
+    opt={"role": Rule.DEPLOYER, "errors": (Refused,)},
     status_code=200,
     summary="Pick changes onto a release",
 )
@@ -79,7 +84,7 @@ async def hotfix_release(
 
 @post(
     "/v1/releases/{release:str}/revert",
-    opt={"role": Rule.DEPLOYER},
+    opt={"role": Rule.DEPLOYER, "errors": (Refused,)},
     status_code=200,
     summary="Take changes back",
 )
@@ -93,7 +98,7 @@ async def revert_change(
 
 @post(
     "/v1/releases/{release:str}/bisect",
-    opt={"role": Rule.VIEWER},
+    opt={"role": Rule.VIEWER, "errors": (Refused,)},
     status_code=200,
     summary="Which commit to try next",
 )

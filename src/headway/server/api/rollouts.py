@@ -4,7 +4,7 @@ from litestar import get, post
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
-from headway.errors import NotFound
+from headway.errors import NotFound, Refused, StaleView
 from headway.model.rollout import Rollout
 from headway.model.views import ActionRequest, DeployRequest, RolloutView
 from headway.server.api.given import Caller, InPath, Limit, Plane
@@ -16,7 +16,7 @@ from headway.server.show import show_rollout
 
 @post(
     "/v1/apps/{app:str}/rollouts",
-    opt={"role": Rule.DEPLOYER},
+    opt={"role": Rule.DEPLOYER, "errors": (Refused,)},
     status_code=201,
     summary="Deploy a build",
 )
@@ -50,7 +50,7 @@ async def get_rollout(rollout: InPath, plane: Plane) -> RolloutView:
 
 @post(
     "/v1/rollouts/{rollout:str}/{action:str}",
-    opt={"role": Rule.DEPLOYER},
+    opt={"role": Rule.DEPLOYER, "errors": (Refused, StaleView)},
     status_code=200,
     summary="Advance, pause, resume, revert, abort or retry",
 )

@@ -81,7 +81,7 @@ async def end_freeze(freeze: InPath, plane: Plane, caller: Caller) -> None:
 
 @post(
     "/v1/apps/{app:str}/shift",
-    opt={"role": Rule.DEPLOYER},
+    opt={"role": Rule.DEPLOYER, "errors": (Refused,)},
     status_code=200,
     summary="Take the shift, or hand it over",
 )

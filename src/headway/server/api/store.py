@@ -4,9 +4,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import MediaType, Request, Response, get, head, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from headway.errors import NotFound, Refused, StaleView, TooLarge
@@ -20,19 +22,48 @@ MAX_ARTIFACT_BYTES = 8 * 1024**3
 _BINARY = "application/octet-stream"
 _AnyRequest = Request[Any, Any, Any]
 
+Range = Annotated[
+    str, HeaderParameter(name="Range", description="Which bytes, as `bytes=FIRST-LAST`")
+]
+IfRange = Annotated[
+    str | None,
+    HeaderParameter(name="If-Range", description="The `ETag` that the range is of; else all comes"),
+]
+IfNoneMatch = Annotated[
+    str | None, HeaderParameter(name="If-None-Match", description="The `ETag` of a copy")
+]
 
-@get("/v1/store/{path:path}", opt={"role": Rule.ANY}, media_type=_BINARY, summary="An artifact")
-async def read_artifact(path: InPath, request: _AnyRequest, plane: Plane) -> Response[Any]:
+
+def _bytes(description: str) -> ResponseSpec:
+    return ResponseSpec(bytes, generate_examples=False, description=description, media_type=_BINARY)
+
+
+@get(
+    "/v1/store/{path:path}",
+    opt={"role": Rule.ANY},
+    media_type=_BINARY,
+    responses={
+        206: _bytes("The range of it that was asked for"),
+        304: ResponseSpec(None, description="The copy that was named is still right"),
+        416: _bytes("There are no such bytes: `Content-Range` says how many there are"),
+    },
+    summary="An artifact",
+)
+async def read_artifact(
+    path: InPath,
+    plane: Plane,
+    asked_range: Range = "",
+    if_range: IfRange = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response[Any]:
     """Its bytes, or a range of them. But for an index, a copy never goes stale."""
     path, size = await _find(path, plane)
     headers = _headers(path)
     tag = headers.get("ETag")
-    if tag and request.headers.get("if-none-match") == tag:
+    if tag and if_none_match == tag:
         return Response(b"", status_code=304, headers=headers, media_type=_BINARY)
-    if request.headers.get("if-range", tag) != tag:
-        wanted = None
-    else:
-        wanted = parse_range(request.headers.get("range", ""), size)
+    same = if_range is None or if_range == tag
+    wanted = parse_range(asked_range, size) if same else None
     if wanted is None:
         whole = _pieces(plane.storage.read(path))
         return Stream(whole, headers=headers | {"Content-Length": str(size)}, media_type=_BINARY)
@@ -57,7 +88,11 @@ async def probe_artifact(path: InPath, plane: Plane) -> Response[None]:
 
 @put(
     "/v1/store/{path:path}",
-    opt={"role": Rule.DEPLOYER},
+    opt={
+        "role": Rule.DEPLOYER,
+        "errors": (StaleView,),
+        "takes": {"application/octet-stream": bytes},
+    },
     status_code=204,
     request_max_body_size=None,
     summary="Store an artifact",

@@ -6,7 +6,7 @@ from litestar import delete, get, post
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
-from headway.errors import InvalidInput, NotFound
+from headway.errors import InvalidInput, NotFound, Refused
 from headway.model.access import Role
 from headway.model.views import TokenCreated, TokenRequest, TokenView
 from headway.server.api.given import Caller, InPath, Plane
@@ -16,7 +16,12 @@ from headway.server.database import journal, tokens
 from headway.server.database.tokens import Token
 
 
-@post("/v1/tokens", opt={"role": Rule.ADMIN}, status_code=201, summary="Make a token")
+@post(
+    "/v1/tokens",
+    opt={"role": Rule.ADMIN, "errors": (Refused,)},
+    status_code=201,
+    summary="Make a token",
+)
 async def create_token(data: JSONBody[TokenRequest], plane: Plane, caller: Caller) -> TokenCreated:
     """The secret is in the answer and nowhere else: only its hash is kept."""
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._@-]{0,127}", data.name):

@@ -3,7 +3,7 @@
 from litestar import get, post
 from litestar.params import JSONBody
 
-from headway.errors import InvalidInput
+from headway.errors import InvalidInput, Refused
 from headway.model.views import LinkCode, TrainAnswer, TrainRequest, TrainView
 from headway.server.api.given import Caller, InPath, Plane
 from headway.server.auth.rules import Rule
@@ -17,7 +17,7 @@ async def show_train(app: InPath, plane: Plane) -> TrainView:
 
 @post(
     "/v1/apps/{app:str}/train",
-    opt={"role": Rule.VIEWER},
+    opt={"role": Rule.VIEWER, "errors": (Refused,)},
     status_code=200,
     summary="Say something to an app's train",
 )

@@ -5,6 +5,7 @@ from litestar.params import JSONBody
 
 from headway.builds.collect import Collected
 from headway.builds.repack import Repacked
+from headway.errors import Refused
 from headway.model.views import CollectRequest, RepackRequest
 from headway.server import upkeep
 from headway.server.api.given import Caller, InPath, Plane
@@ -13,7 +14,7 @@ from headway.server.auth.rules import Rule
 
 @post(
     "/v1/apps/{app:str}/builds/repack",
-    opt={"role": Rule.ADMIN},
+    opt={"role": Rule.ADMIN, "errors": (Refused,)},
     status_code=200,
     summary="Merge packs",
 )
@@ -26,7 +27,7 @@ async def repack_builds(
 
 @post(
     "/v1/apps/{app:str}/builds/gc",
-    opt={"role": Rule.ADMIN},
+    opt={"role": Rule.ADMIN, "errors": (Refused,)},
     status_code=200,
     summary="Remove what nothing needs",
 )

@@ -1,5 +1,7 @@
 """The cockpit's responses, each with the headers that keep a page to itself."""
 
+from typing import Any
+
 from litestar import Response
 from litestar.datastructures import Cookie
 
@@ -28,3 +30,9 @@ def elsewhere(path: str, cookies: tuple[Cookie, ...] = ()) -> Response[str]:
     return Response(
         "", status_code=303, headers=headers, media_type="text/html", cookies=[*cookies]
     )
+
+
+def data(content: Any) -> Response[Any]:
+    """JSON for a script of ours; bytes are JSON already."""
+    headers = {**PROTECTION, "Cache-Control": "no-store"}
+    return Response(content, headers=headers, media_type="application/json")

@@ -9,6 +9,8 @@ _KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FILES = {
     "cockpit.css": "assets",
     "cockpit.js": "assets",
+    "map.js": "assets",
+    "graphs.js": "assets",
     "live.svg": "assets",
     "rolling.svg": "assets",
     "paused.svg": "assets",
@@ -17,6 +19,8 @@ _FILES = {
     "htmx.js": "vendor",
     "sse.js": "vendor",
     "idiomorph.js": "vendor",
+    "uplot.js": "vendor",
+    "uplot.css": "vendor",
 }
 
 

@@ -5,18 +5,25 @@ from functools import partial
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from headway.guard.curves import NOTHING
 from headway.model.build import Build
 from headway.model.journal import JournalEntry
 from headway.model.names import BuildId
-from headway.model.rollout import Rollout
+from headway.model.rollout import FleetView, Rollout
+from headway.model.train import Train
 from headway.server import views
+from headway.server.chatting import show
+from headway.server.cockpit.charts import REACH, Charts, make_charts, step_of
 from headway.server.cockpit.facts import Facts
-from headway.server.database import apps, builds, journal, rollouts
+from headway.server.database import apps, builds, journal, rollouts, trains
 from headway.server.plane import ControlPlane
 from headway.server.reasons import reasons
 from headway.server.situation import Situation, look
 
-JOURNAL_ENTRIES = 40
+JOURNAL_ENTRIES = 25
+
+LINES = 100
+"""So many of the last rollouts of each lane may have a line on the graphs."""
 
 
 class _Known(Struct, frozen=True):
@@ -24,6 +31,8 @@ class _Known(Struct, frozen=True):
     live: Rollout | None
     first: tuple[JournalEntry, ...]
     newest: tuple[JournalEntry, ...]
+    train: Train
+    published: Build | None
 
 
 async def every_app(plane: ControlPlane) -> list[str]:
@@ -31,18 +40,13 @@ async def every_app(plane: ControlPlane) -> list[str]:
     return [config.name for config in await plane.database.read(apps.every)]
 
 
-async def gather(plane: ControlPlane, app: str) -> Facts:
-    """An app as it is now. Raises NotFound."""
+async def gather(plane: ControlPlane, app: str, present: tuple[str, ...] = ()) -> Facts:
+    """An app as it is now; ``present`` have its page open. Raises NotFound."""
     now = plane.clock()
     known = await plane.database.read(partial(_read, app=app, now=now))
     situation = known.situation
     latest, fleet = situation.latest, plane.engine.view(situation, now)
-    nodes = tuple(
-        views.node_status(record, situation, plane.fleet, now)
-        for record in plane.fleet
-        if app in record.seats
-    )
-    named = {situation.live_build, *(node.running for node in nodes)}
+    named = {situation.live_build, *_running(fleet)}
     if latest is not None:
         named |= {latest.target, latest.base}
     ids = [build for build in named if build is not None]
@@ -55,10 +59,14 @@ async def gather(plane: ControlPlane, app: str) -> Facts:
         rollout=views.rollout_view(latest, situation, fleet, now) if latest else None,
         begun=known.first[0].why if known.first else "",
         builds=found,
-        nodes=nodes,
+        newest=known.published,
+        fleet=fleet,
+        drifted=plane.fleet.drifted(app),
         holds=tuple(h for h in situation.holds if h.on == app or h.on.startswith(f"{app}/")),
+        train=show(known.train),
         journal=known.newest,
         why=await reasons(plane, situation, fleet, now),
+        present=present,
     )
 
 
@@ -70,8 +78,34 @@ def _read(connection: Connection, app: str, now: float) -> _Known:
         rollouts.last_succeeded(connection, app),
         journal.entries(connection, rollout=latest, after=0, limit=1),
         journal.entries(connection, app=app, limit=JOURNAL_ENTRIES, told=True),
+        trains.get(connection, app),
+        next(iter(builds.newest(connection, app, 1)), None),
     )
+
+
+def _running(fleet: FleetView) -> set[str | None]:
+    return {node.running for nodes in fleet.tiers.values() for node in nodes}
 
 
 def _builds(connection: Connection, app: str, ids: list[BuildId]) -> dict[BuildId, Build]:
     return {build.id: build for id in ids for build in builds.find(connection, app, id)}
+
+
+async def gather_charts(plane: ControlPlane, app: str) -> Charts:
+    """What the graphs of an app show. Raises NotFound."""
+    now = plane.clock()
+    situation = await plane.engine.situation(app)
+    partner = situation.home.partner if situation.home is not None else None
+
+    def read(connection: Connection) -> list[tuple[str, Rollout]]:
+        found = [("deploy", one) for one in rollouts.newest(connection, app, LINES)]
+        if partner:
+            found += [("config", one) for one in rollouts.newest(connection, partner, LINES)]
+        return found
+
+    lines = await plane.database.read(read)
+    latest = situation.latest
+    if plane.guard is None:
+        return make_charts((), NOTHING, latest, lines, now)
+    found = plane.guard.curves(situation.config, latest, now - REACH, step_of(REACH))
+    return make_charts(plane.guard.watched(situation.config).metrics, found, latest, lines, now)

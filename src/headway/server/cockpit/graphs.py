@@ -10,7 +10,7 @@ from headway.guard.record import Record
 from headway.guard.wording import show
 from headway.model.plan import Metric
 from headway.model.verdict import Verdict
-from headway.server.cockpit.page import VERDICT_STATES
+from headway.server.cockpit.panel import VERDICT_STATES
 from headway.server.cockpit.words import duration
 
 Values = NDArray[np.float64]

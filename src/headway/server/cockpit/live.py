@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
+from msgspec import Struct
 
 from headway.errors import HeadwayError
+from headway.server.cockpit.node_map import NodeMap, news
 from headway.server.news import News
+from headway.signals.frames import HEARTBEAT
 
-PACE_SECONDS = 0.25
+PACE_SECONDS = 0.1
 """The shortest time between two renderings of a page."""
 
 QUIET_SECONDS = 1.0
@@ -16,9 +19,24 @@ QUIET_SECONDS = 1.0
 
 HEARTBEAT_SECONDS = 5.0
 
-Regions = dict[str, str]
-
 log = structlog.get_logger()
+
+
+class Picture(Struct, frozen=True):
+    """A page at one moment: its parts as HTML, by name, and the map of its nodes."""
+
+    regions: dict[str, str]
+    map: NodeMap
+
+    def since(self, before: "Picture | None") -> bytes:
+        """The events that lead here from an earlier picture; empty where nothing has changed."""
+        known = before.regions if before else {}
+        frames = [
+            frame(name, html) for name, html in self.regions.items() if known.get(name) != html
+        ]
+        if before is None or before.map != self.map:
+            frames.append(b"event: map\ndata: %s\n\n" % news(before and before.map, self.map))
+        return b"".join(frames)
 
 
 class Broadcast:
@@ -27,31 +45,30 @@ class Broadcast:
     Viewers are told of the newest state, not of every one: whoever is slow skips some.
     """
 
-    def __init__(self, app: str, news: News, render: Callable[[], Awaitable[Regions]]) -> None:
+    def __init__(self, app: str, news: News, render: Callable[[], Awaitable[Picture]]) -> None:
         self._app = app
         self._news = news
         self._render = render
-        self._regions: Regions = {}
+        self._picture: Picture | None = None
+        self._steps: dict[int, bytes] = {}
         self._viewers: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
 
-    async def follow(self) -> AsyncIterator[Regions]:
-        """The regions that changed since the last look; none of them as a sign of life.
+    async def follow(self) -> AsyncIterator[bytes]:
+        """The events that bring a viewer up to date, or a sign of life where there are none.
 
         Ends with the control plane.
         """
         changed = asyncio.Event()
         self._viewers.add(changed)
         if self._task is None or self._task.done():
+            self._picture = None
             self._task = asyncio.create_task(self._run())
-        task, seen = self._task, Regions()
+        task, seen = self._task, None
         try:
             while not task.done():
-                news = {
-                    name: html for name, html in self._regions.items() if seen.get(name) != html
-                }
-                seen |= news
-                yield news
+                frames, seen = self._since(seen), self._picture
+                yield frames or HEARTBEAT
                 try:
                     async with asyncio.timeout(HEARTBEAT_SECONDS):
                         await changed.wait()
@@ -63,29 +80,39 @@ class Broadcast:
             if not self._viewers:
                 task.cancel()
 
+    def _since(self, seen: Picture | None) -> bytes:
+        """Made once for all that have seen the same picture."""
+        if self._picture is None or self._picture is seen:
+            return b""
+        frames = self._steps.get(id(seen))
+        if frames is None:
+            frames = self._steps[id(seen)] = self._picture.since(seen)
+        return frames
+
     async def _run(self) -> None:
         reader = self._news.subscribe()
         loop = asyncio.get_running_loop()
         try:
-            async for apps in reader.looks(QUIET_SECONDS, PACE_SECONDS):
+            async for apps in reader.looks(QUIET_SECONDS, pace=0.0):
                 if apps and self._app not in apps:
                     continue
                 began = loop.time()
                 await self._refresh()
-                # However large the page, three quarters of the time are for everybody else.
-                await asyncio.sleep(3 * (loop.time() - began))
+                # However large the page, two thirds of the time are for everybody else.
+                await asyncio.sleep(max(PACE_SECONDS, 2 * (loop.time() - began)))
         finally:
             self._news.unsubscribe(reader)
             self._wake()
 
     async def _refresh(self) -> None:
         try:
-            regions = await self._render()
+            picture = await self._render()
         except HeadwayError as error:
             log.warning("cannot show an app", app=self._app, why=error.sentence)
             return
-        if regions != self._regions:
-            self._regions = regions
+        if picture != self._picture:
+            self._picture = picture
+            self._steps = {}
             self._wake()
 
     def _wake(self) -> None:

@@ -6,6 +6,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from headway.server.cockpit import words
 from headway.server.cockpit.assets import address
+from headway.server.cockpit.lines import ROLES
+from headway.server.cockpit.node_map import STATES
 from headway.server.cockpit.page import AppPage
 from headway.server.cockpit.standing import SYMBOLS
 
@@ -23,7 +25,18 @@ SECTIONS = (
 )
 """The sections of an app: the last part of each address, and what people call it."""
 
-REGIONS = ("banner", "pipeline", "rollout", "holds", "nodes", "journal")
+TRAIN_BUTTONS = {
+    "join": "Get in",
+    "in": "Good",
+    "uhoh": "Not good",
+    "nevermind": "Get out",
+    "drive": "Take the lead",
+    "hold": "Hold the train",
+    "unhold": "Lift its holds",
+}
+"""What a person can say to the train by a button: the command, and what the button says."""
+
+REGIONS = ("banner", "train", "pipeline", "rollout", "holds", "nodes", "journal")
 ACTION_REGIONS = ("actions", "halt")
 """Regions that only those see who may deploy."""
 
@@ -50,6 +63,7 @@ def _environment() -> Environment:
         "short": words.short,
     }
     environment.globals |= {"asset": address, "symbols": SYMBOLS, "sections": SECTIONS}
+    environment.globals |= {"train_buttons": TRAIN_BUTTONS, "states": STATES, "roles": ROLES}
     return environment
 
 

@@ -9,17 +9,20 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.response import Stream
 
-from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
+from headway.chat.grammar import MAX_WORDS, Command
+from headway.errors import HeadwayError, InvalidInput, NotFound, StaleView, Unauthenticated
 from headway.model.access import Identity
-from headway.model.views import ActionRequest
+from headway.model.views import ActionRequest, DeployRequest
 from headway.server.api import frames
 from headway.server.api.given import Caller, Filter, InPath, Plane
 from headway.server.auth.rules import IDENTIFY, Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.assets import ASSETS
 from headway.server.cockpit.door import SEALED_BY, VISIT, Connection
-from headway.server.cockpit.render import render
+from headway.server.cockpit.node_map import Places
+from headway.server.cockpit.render import TRAIN_BUTTONS, render
 from headway.server.cockpit.site import AnyRequest, Site
+from headway.server.lookup import find_build
 from headway.server.plane import ControlPlane
 
 NEEDS_REASON = ("revert", "abort")
@@ -48,6 +51,11 @@ def cockpit(plane: ControlPlane) -> Router:
             home,
             show_app,
             follow_app,
+            show_places,
+            show_node,
+            show_charts,
+            ask_train,
+            deploy,
             show_guard,
             act,
             sign_in_form,
@@ -98,6 +106,60 @@ async def follow_app(
     response = frames.stream(site.live(request, caller, app))
     response.headers |= answers.PROTECTION
     return response
+
+
+@get("/apps/{app:str}/map", opt={"role": Rule.VIEWER})
+async def show_places(site: TheSite, app: InPath) -> Response[Places]:
+    """Which node each letter of the map is about."""
+    return answers.data(await site.places(app))
+
+
+@get("/apps/{app:str}/map/{node:str}", opt={"role": Rule.VIEWER})
+async def show_node(site: TheSite, app: InPath, node: InPath) -> Response[dict[str, str]]:
+    """A node of the map in one line."""
+    return answers.data({"label": await site.label(app, node)})
+
+
+@get("/apps/{app:str}/graphs", opt={"role": Rule.VIEWER})
+async def show_charts(site: TheSite, app: InPath) -> Response[bytes]:
+    """The graphs of the guard's metrics, with the lines of what was deployed."""
+    return answers.data(await site.charts(app))
+
+
+@post("/apps/{app:str}/train", opt={"role": Rule.DEPLOYER})
+async def ask_train(
+    site: TheSite, request: AnyRequest, caller: Caller, plane: Plane, app: InPath
+) -> Response[str]:
+    """Say something to the train: one of its commands, by a button."""
+    form = await request.form()
+    say, words = _text(form, "say"), _text(form, "words").strip()
+    try:
+        if say not in TRAIN_BUTTONS:
+            raise InvalidInput("that is no button of the train; load the page again")
+        if say in ("uhoh", "hold", "revert") and not words:
+            raise InvalidInput(f"say why you press {TRAIN_BUTTONS[say]}; everybody reads it")
+        await plane.chat.do(app, caller, Command(say, text=words[:MAX_WORDS]))
+    except HeadwayError as problem:
+        return await site.app(request, caller, app, problem)
+    return answers.elsewhere(f"/apps/{app}")
+
+
+@post("/apps/{app:str}/deploy", opt={"role": Rule.DEPLOYER})
+async def deploy(
+    site: TheSite, request: AnyRequest, caller: Caller, plane: Plane, app: InPath
+) -> Response[str]:
+    """Deploy the build that the page offered, unless something was deployed since."""
+    form = await request.form()
+    offered, latest = _text(form, "build"), _text(form, "latest")
+    try:
+        known = (await plane.engine.situation(app)).latest
+        if latest != (known.id if known else ""):
+            raise StaleView(f"{app} was deployed since you looked; look again, then deploy")
+        build = await plane.database.read(lambda c: find_build(c, app, offered))
+        await plane.trains.deploy(app, build, DeployRequest(offered), caller.name)
+    except HeadwayError as problem:
+        return await site.app(request, caller, app, problem)
+    return answers.elsewhere(f"/apps/{app}")
 
 
 @post("/apps/{app:str}/rollouts/{rollout:str}/{action:str}", opt={"role": Rule.DEPLOYER})

@@ -1,25 +1,28 @@
 """What the cockpit's routes share: sessions, pages, and one broadcast for each page."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+import msgspec
 from litestar import Request, Response
 
 from headway.errors import HeadwayError, NotFound
+from headway.guard.counters import BUCKET
 from headway.model.access import Identity
 from headway.server.auth.rules import Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.door import Door
-from headway.server.cockpit.gather import every_app, gather
+from headway.server.cockpit.gather import every_app, gather, gather_charts
 from headway.server.cockpit.graphs import GuardPage, make_graphs
-from headway.server.cockpit.live import Broadcast, Regions, frame
-from headway.server.cockpit.page import make_page
+from headway.server.cockpit.live import Broadcast, Picture
+from headway.server.cockpit.node_map import Places, places
+from headway.server.cockpit.page import make_page, node_label
 from headway.server.cockpit.render import regions, render
 from headway.server.cockpit.sessions import Sessions
 from headway.server.database import guard as memory
 from headway.server.plane import ControlPlane
-from headway.signals.frames import HEARTBEAT
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -31,6 +34,8 @@ class Site:
         self.door = Door(Sessions(plane.clock), plane.callers)
         self._plane = plane
         self._broadcasts: dict[tuple[str, bool], Broadcast] = {}
+        self._present: dict[str, Counter[str]] = {}
+        self._charts: dict[str, tuple[float, bytes]] = {}
 
     async def home(self, request: AnyRequest, caller: Identity) -> Response[str]:
         """All apps; where there is only one, its page."""
@@ -97,16 +102,47 @@ class Site:
         """The parts of an app's page as they change, until either side ends it."""
         key = app, may_act(caller)
         if key not in self._broadcasts:
-            self._broadcasts[key] = Broadcast(app, self._plane.news, partial(self._regions, *key))
-        async for changed in self._broadcasts[key].follow():
-            try:
-                self.door.identify(request)
-            except HeadwayError:
-                return
-            yield b"".join(frame(*region) for region in changed.items()) or HEARTBEAT
+            self._broadcasts[key] = Broadcast(app, self._plane.news, partial(self._picture, *key))
+        present = self._present.setdefault(app, Counter())
+        present[caller.name] += 1
+        self._plane.news.fleet_moved(app)
+        try:
+            async for frames in self._broadcasts[key].follow():
+                try:
+                    self.door.identify(request)
+                except HeadwayError:
+                    return
+                yield frames
+        finally:
+            present[caller.name] -= 1
+            self._plane.news.fleet_moved(app)
 
-    async def _regions(self, app: str, acts: bool) -> Regions:
-        return regions(make_page(await gather(self._plane, app)), acts)
+    async def places(self, app: str) -> Places:
+        """Which node each letter of the map is about. Raises NotFound."""
+        return places(await gather(self._plane, app))
+
+    async def label(self, app: str, node: str) -> str:
+        """A node in one line. Raises NotFound."""
+        facts = await gather(self._plane, app)
+        for nodes in facts.fleet.tiers.values():
+            for one in nodes:
+                if one.node == node:
+                    return node_label(facts, one)
+        raise NotFound(f"{app[:80]} has no node {node[:80]} any more")
+
+    async def charts(self, app: str) -> bytes:
+        """The graphs of an app as JSON, made anew when they can have changed. Raises NotFound."""
+        now = self._plane.clock()
+        made, content = self._charts.get(app, (0.0, b""))
+        if not 0 <= now - made < BUCKET:
+            content = msgspec.json.encode(await gather_charts(self._plane, app))
+            self._charts[app] = now, content
+        return content
+
+    async def _picture(self, app: str, acts: bool) -> Picture:
+        present = tuple(sorted(+self._present.get(app, Counter())))
+        page = make_page(await gather(self._plane, app, present))
+        return Picture(regions(page, acts), page.map)
 
 
 def may_act(caller: Identity) -> bool:

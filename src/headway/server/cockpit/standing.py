@@ -91,7 +91,7 @@ class Actions(Struct, frozen=True):
 
     ``wait`` replaces ``next`` when there is nothing to do but wait, ``command`` when it takes the
     command line. ``hurting`` ask for a reason first. What pushes the build on is
-    conditional on ``seen``.
+    conditional on ``seen``. ``build`` is what ``deploy`` deploys.
     """
 
     rollout: str = ""
@@ -104,6 +104,7 @@ class Actions(Struct, frozen=True):
     small: tuple[Button, ...] = ()
     hurting: tuple[Button, ...] = ()
     until: float | None = None
+    build: str = ""
 
 
 def banner(facts: Facts) -> Banner:
@@ -136,7 +137,7 @@ def alarms(facts: Facts) -> tuple[Alarm, ...]:
             (NodeState.FAILED, "went back after a failed flip"),
             (NodeState.UNKNOWN, "not heard from"),
         )
-        if (amount := sum(node.state is state for node in facts.nodes))
+        if (amount := _amount(facts, state))
     ]
     return (*failing, *nodes, *silent)
 
@@ -145,8 +146,7 @@ def actions(facts: Facts) -> Actions:
     """What there is to do for somebody who may deploy."""
     view = facts.rollout
     if view is None:
-        command = f"headway deploy {facts.app} BUILD"
-        return Actions(why="Publish a build, then deploy it.", command=command)
+        return _deployable(Actions(why="Publish a build, then deploy it"), facts)
     state = view.rollout
     found = Actions(
         rollout=state.id,
@@ -169,8 +169,21 @@ def actions(facts: Facts) -> Actions:
         return replace(found, next=Button("retry", "Retry failed nodes"), small=(accept, *small))
     if state.phase in LIVE:
         return replace(found, wait="Nothing to do: it goes on by itself")
-    why, command = _after_the_end(facts)
-    return replace(found, why=why, command=command)
+    hold = next((h for h in facts.holds if h.on == facts.app), None)
+    if hold is not None:
+        why = f"Lift {hold.by}'s hold when its reason is gone"
+        return replace(found, why=why, command=f"headway hold lift {hold.id}")
+    return _deployable(replace(found, why="Ready for the next deploy"), facts)
+
+
+def _deployable(found: Actions, facts: Facts) -> Actions:
+    """With the newest build to deploy, unless it is live or has just been taken back."""
+    build, last = facts.newest, facts.rollout.rollout if facts.rollout else None
+    gone = last is not None and last.phase is not Phase.SUCCEEDED and last.target
+    if build is None or build.id in (facts.live, gone):
+        return replace(found, command=f"headway deploy {facts.app} BUILD")
+    label = f"Deploy {short(build.id)}" + (f" · {build.subject}" if build.subject else "")
+    return replace(found, next=Button("deploy", label), build=build.id)
 
 
 def upcoming(view: RolloutView) -> int | None:
@@ -184,14 +197,6 @@ def upcoming(view: RolloutView) -> int | None:
 def _to_next_step(view: RolloutView) -> str:
     index = upcoming(view)
     return f" to {title(view.rollout.plan[index])}" if index is not None else ""
-
-
-def _after_the_end(facts: Facts) -> tuple[str, str]:
-    """What leads on once nothing is rolling out: a sentence and the command."""
-    hold = next((h for h in facts.holds if h.on == facts.app), None)
-    if hold is not None:
-        return f"Lift {hold.by}'s hold when its reason is gone", f"headway hold lift {hold.id}"
-    return "Ready for the next deploy", f"headway deploy {facts.app} BUILD"
 
 
 def _because(state: Rollout, facts: Facts) -> str:
@@ -208,10 +213,13 @@ def _small(state: Rollout, facts: Facts) -> tuple[Button, ...]:
     buttons = []
     if state.phase in (Phase.ROLLING, Phase.SOAKING, Phase.WAITING):
         buttons.append(Button("pause", "Pause"))
-    failed = any(node.state is NodeState.FAILED for node in facts.nodes)
-    if state.phase in LIVE and failed:
+    if state.phase in LIVE and _amount(facts, NodeState.FAILED):
         buttons.append(Button("retry", "Retry failed nodes"))
     return tuple(buttons)
+
+
+def _amount(facts: Facts, state: NodeState) -> int:
+    return sum(node.state is state for nodes in facts.fleet.tiers.values() for node in nodes)
 
 
 def _hurting(state: Rollout) -> tuple[Button, ...]:

@@ -1,5 +1,5 @@
-// What the server cannot do from afar: ages and countdowns, the tab's title and icon, the label
-// of the node under pointer or focus, and saying so when the page is no longer live.
+// What the server cannot do from afar: ages and countdowns, times in the reader's zone, the tab's
+// title and icon, notifications, and saying so when the page is no longer live.
 "use strict";
 
 const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
@@ -21,38 +21,61 @@ function tick() {
   }
 }
 
+// Times: in the reader's own zone or in UTC, as they chose; the other one is in the title.
+const zone = document.getElementById("zone");
+const isUtc = () => localStorage.getItem("zone") === "utc";
+const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+function written(moment, timeZone, dated) {
+  const parts = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone };
+  if (dated) Object.assign(parts, { year: "numeric", month: "2-digit", day: "2-digit" });
+  return new Intl.DateTimeFormat("sv-SE", parts).format(moment);
+}
+
+function showTimes() {
+  for (const time of document.querySelectorAll("time[data-at], time[data-clock], time[data-age]")) {
+    const moment = Date.parse(time.dateTime);
+    if (Number.isNaN(moment)) continue;
+    time.title = `${written(moment, own, true)} ${own} · ${written(moment, "UTC", true)} UTC`;
+    if ("age" in time.dataset) continue;
+    time.textContent = written(moment, isUtc() ? "UTC" : own, "at" in time.dataset);
+  }
+  if (zone) zone.textContent = isUtc() ? "UTC" : own.split("/").at(-1).replaceAll("_", " ");
+}
+
+zone?.addEventListener("click", () => {
+  localStorage.setItem("zone", isUtc() ? "own" : "utc");
+  showTimes();
+  document.dispatchEvent(new Event("headway:zone"));
+});
+
+// Title, icon and, for whoever asked, a notification when the state turns.
+const notify = document.getElementById("notify");
+let before = null;
+
+const wanted = () => "Notification" in window && Notification.permission === "granted" && localStorage.getItem("notify") === "on";
+
+function showNotify() {
+  if (!notify) return;
+  notify.hidden = !("Notification" in window) || Notification.permission === "denied" || !document.querySelector("[data-tab]");
+  notify.setAttribute("aria-pressed", String(wanted()));
+}
+
+notify?.addEventListener("click", async () => {
+  if (wanted()) localStorage.setItem("notify", "off");
+  else if (await Notification.requestPermission() === "granted") localStorage.setItem("notify", "on");
+  showNotify();
+});
+
 function announce() {
   const banner = document.querySelector("[data-tab]");
   if (!banner) return;
-  document.title = banner.dataset.tab;
+  const { tab, tone, sentence, icon: href } = banner.dataset;
+  document.title = tab;
   const icon = document.getElementById("icon");
-  if (icon.getAttribute("href") !== banner.dataset.icon) icon.href = banner.dataset.icon;
-}
-
-const tip = document.createElement("div");
-tip.className = "tip";
-tip.hidden = true;
-tip.setAttribute("aria-hidden", "true");
-document.body.append(tip);
-
-function label(event) {
-  const node = event.target.closest?.(".grid li");
-  tip.hidden = !node;
-  if (!node) return;
-  tip.textContent = node.getAttribute("aria-label");
-  const at = node.getBoundingClientRect();
-  const left = Math.min(at.left, innerWidth - tip.offsetWidth - 12);
-  tip.style.left = `${Math.max(12, left)}px`;
-  tip.style.top = `${at.bottom + 8}px`;
-}
-
-function walk(event) {
-  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  const node = event.target.closest?.(".grid li");
-  if (!step || !node) return;
-  const nodes = [...document.querySelectorAll(".grid li")];
-  nodes[nodes.indexOf(node) + step]?.focus();
-  event.preventDefault();
+  if (icon.getAttribute("href") !== href) icon.href = href;
+  if (before !== null && before !== tone && wanted()) new Notification(tab, { body: sentence, icon: href, tag: location.pathname });
+  before = tone;
 }
 
 const lost = document.getElementById("lost");
@@ -60,9 +83,9 @@ if (lost) {
   document.addEventListener("htmx:sseError", () => { lost.hidden = false; });
   document.addEventListener("htmx:sseOpen", () => { lost.hidden = true; });
 }
-document.addEventListener("htmx:sseMessage", () => { announce(); tick(); });
-document.addEventListener("mouseover", label);
-document.addEventListener("focusin", label);
-document.addEventListener("keydown", walk);
+document.addEventListener("htmx:sseMessage", () => { announce(); tick(); showTimes(); });
 setInterval(tick, 1000);
+announce();
 tick();
+showTimes();
+showNotify();

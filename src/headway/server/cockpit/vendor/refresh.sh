@@ -15,3 +15,5 @@ take() {
 take htmx.org dist/htmx.min.js htmx
 take htmx-ext-sse dist/sse.min.js sse
 take idiomorph dist/idiomorph-ext.min.js idiomorph
+take uplot dist/uPlot.iife.min.js uplot
+cp "$work/node_modules/uplot/dist/uPlot.min.css" "$here/uplot.css"

@@ -1,0 +1,107 @@
+"""The map of all nodes, small enough to be sent again and again: one letter for each node.
+
+A letter says a node's state and the part that its build plays. Which node it is about follows
+from its place: tier after tier, each in the order in which its nodes move. Who has seen the map
+before is sent only the runs of letters that differ.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from itertools import zip_longest
+
+import msgspec
+from msgspec import Struct
+
+from headway.model.rollout import NodeState, NodeView
+from headway.server.cockpit.facts import Facts
+from headway.server.cockpit.lines import ROLES, role
+from headway.server.cockpit.pipeline import tier_views
+
+STATES = tuple(state.value for state in NodeState)
+LETTERS = {
+    (state, part): chr(ord("A") + len(ROLES) * s + r)
+    for s, state in enumerate(STATES)
+    for r, part in enumerate(ROLES)
+}
+"""A letter for each state and part; the browser counts the same way."""
+
+GAP = 8
+"""So many letters that are the same between two that differ cost less than a run of their own."""
+
+
+class NodeMap(Struct, frozen=True):
+    """``layout`` changes when a node comes, goes or moves; ``letters`` are those of all tiers."""
+
+    layout: str
+    letters: str
+
+
+class TierPlaces(Struct, frozen=True):
+    """A tier, and its nodes in the order of their letters."""
+
+    tier: str
+    nodes: tuple[str, ...]
+
+
+class Places(Struct, frozen=True):
+    """Which node each letter of a layout is about."""
+
+    layout: str
+    tiers: tuple[TierPlaces, ...]
+
+
+class MapNews(Struct, frozen=True):
+    """Runs of letters, each with the place of its first; ``whole``: forget what was before."""
+
+    layout: str
+    whole: bool
+    runs: tuple[tuple[int, str], ...]
+
+
+def node_map(facts: Facts) -> NodeMap:
+    """The map as it is now."""
+    part = {node.running: "" for nodes in facts.fleet.tiers.values() for node in nodes}
+    parts: dict[str | None, str] = {build: role(facts, build) for build in part}
+    letters = "".join(_letters(nodes, parts) for _, nodes in _tiers(facts))
+    return NodeMap(places(facts).layout, letters)
+
+
+def places(facts: Facts) -> Places:
+    """Which node stands where."""
+    tiers = tuple(
+        TierPlaces(tier, tuple(node.node for node in nodes)) for tier, nodes in _tiers(facts)
+    )
+    return Places(_layout(tiers), tiers)
+
+
+@lru_cache(maxsize=64)
+def news(before: NodeMap | None, after: NodeMap) -> bytes:
+    """What leads from one map to the other, as JSON; made once for however many look."""
+    if before is None or before.layout != after.layout:
+        return msgspec.json.encode(MapNews(after.layout, True, ((0, after.letters),)))
+    return msgspec.json.encode(MapNews(after.layout, False, _runs(before.letters, after.letters)))
+
+
+def _tiers(facts: Facts) -> list[tuple[str, Sequence[NodeView]]]:
+    return [(view.tier, facts.fleet.tiers.get(view.tier, ())) for view in tier_views(facts)]
+
+
+def _letters(nodes: Sequence[NodeView], parts: Mapping[str | None, str]) -> str:
+    return "".join([LETTERS[node.state.value, parts[node.running]] for node in nodes])
+
+
+@lru_cache(maxsize=16)
+def _layout(tiers: tuple[TierPlaces, ...]) -> str:
+    return sha256(msgspec.json.encode(tiers)).hexdigest()[:16]
+
+
+def _runs(before: str, after: str) -> tuple[tuple[int, str], ...]:
+    differ = [i for i, (old, new) in enumerate(zip_longest(before, after)) if old != new]
+    runs: list[tuple[int, int]] = []
+    for place in differ:
+        if runs and place - runs[-1][1] <= GAP:
+            runs[-1] = runs[-1][0], place
+        else:
+            runs.append((place, place))
+    return tuple((first, after[first : last + 1]) for first, last in runs)
