@@ -52,9 +52,9 @@ class Actions(Struct, frozen=True):
 
     ``wait`` replaces ``next`` when there is nothing to do but wait, ``command`` when it takes the
     command line. ``blockers`` say what stands in the way. ``small`` may be done at once, those in
-    ``hurting`` ask for a reason first. ``rollout`` is the id of the latest rollout, ``seen`` where it stands,
-    for actions to refer to, and ``until`` when its present phase ends by itself. ``build`` is what
-    the action ``deploy`` deploys, and ``why`` the sentence beside it all.
+    ``hurting`` ask for a reason first. ``rollout`` is the id of the latest rollout, ``seen`` where
+    it stands, for actions to refer to, and ``until`` when its present phase ends by itself.
+    ``build`` is what the action ``deploy`` deploys, and ``why`` the sentence beside it all.
     """
 
     rollout: str = ""
