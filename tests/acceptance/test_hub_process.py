@@ -5,8 +5,9 @@ import signal
 import ssl
 import subprocess
 import sys
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +22,7 @@ from headway.errors import Unreachable
 from headway.model.report import Enrolment
 from headway.signals.hub_client import HubClient
 from headway.signing import Signer
+from tests.contract.store_servers import free_ports
 
 
 def certify(home: Path) -> None:
@@ -94,12 +96,36 @@ def test_it_serves_over_tls_and_stops_when_told(
     assert process.returncode == 0
 
 
+def test_its_metrics_have_an_address_of_their_own(
+    tmp_path: Path, program: Callable[[str], str]
+) -> None:
+    (port,) = free_ports(1)
+    with hub(tmp_path, metrics=f"127.0.0.1:{port}") as (_, ready):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            page = answer.read().decode()
+        for line in (
+            "headway_hub_watches 0.0",
+            "headway_hub_signal_store_up 1.0",
+            'headway_hub_reports_total{result="failed"} 0.0',
+        ):
+            assert line in page
+        assert "process_resident_memory_bytes" in page
+        promtool = str(Path(program("prometheus")).resolve().parent / "promtool")
+        argv = [promtool, "check", "metrics"]
+        done = subprocess.run(argv, input=page, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        for url in (f"http://127.0.0.1:{port}/", f"{ready.split()[-1]}/metrics"):
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(url)
+
+
 @pytest.mark.parametrize(
     ("more", "code", "sentence"),
     [
         ({"store": "bogus://x"}, 2, "bogus"),
         ({"tls_certificate": "none.pem"}, 2, "cannot be used"),
         ({"listen": "here"}, 2, "ADDRESS:PORT"),
+        ({"metrics": "here"}, 2, "ADDRESS:PORT"),
         ({"server": "headway.example"}, 2, "server"),
         ({"stroe": "memory:"}, 2, 'did you mean "store"'),
     ],

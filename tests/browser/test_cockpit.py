@@ -1,40 +1,13 @@
 """A person in a real browser: signs in, deploys, sees the canary fail, and what became of it."""
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from headway.model.plan import Checks, Gate, Step
 from headway.model.rollout import Phase
 from headway.model.views import ActionRequest, TokenRequest
-from tests.acceptance.fleet import RealFleet, real_fleet
-from tests.browser.chromium import Page, chromium
-
-HOSTILE = "<script>document.title='owned'</script> \"'&\u202egpj.exe"
-
-
-@pytest.fixture
-def fleet(tmp_path):
-    with real_fleet(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def page(program):
-    program("chromium")
-    with chromium() as opened:
-        opened.look(1280, 900)
-        yield opened
-
-
-def publish(fleet: RealFleet, text: str) -> str:
-    tree = fleet.home / "tree"
-    tree.mkdir(exist_ok=True)
-    (tree / "page").write_text(text)
-    done = fleet.headway(
-        *("build", "publish", str(tree), "--app", "web", "--commit", "abc"),
-        *("--subject", HOSTILE, "--json"),
-    )
-    return str(done.stdout.split('"id": "')[1][:64])
+from tests.acceptance.fleet import RealFleet
+from tests.browser.chromium import Page
+from tests.browser.publishing import HOSTILE, publish
 
 
 def two_tiers(fleet: RealFleet) -> None:

@@ -2,9 +2,9 @@
 
     announce(announcement)      close()
 
-An announcer tries once. Unreachable means: try again later (Busy: not before it says); every other
-HeadwayError: it will not get better by itself. One announcement may come twice, with the same id,
-and an end may come before its beginning; what people see is the same in any case.
+An announcer tries once. Unreachable means: try again later (Busy: not before it says), and so does
+Denied; every other HeadwayError: it will not get better by itself. One announcement may come twice,
+with the same id, and an end may come before its beginning; people see the same in any case.
 """
 
 from typing import Annotated, Protocol
@@ -41,7 +41,7 @@ class Announcer(Protocol):
         """Whether this is for this place."""
 
     async def announce(self, announcement: Announcement) -> None:
-        """Tell it. Raises Unreachable to be called again, or another HeadwayError to give up."""
+        """Tell it. Raises Unreachable or Denied to be called again, others to give up."""
 
     async def close(self) -> None:
         """Give back what it holds."""

@@ -12,7 +12,7 @@ from headway.cli.wording import ago
 
 @click.group()
 def announcement() -> None:
-    """See what has not arrived at a webhook, and send it again."""
+    """See what has not arrived at a webhook, a graph or a forge, and send it again."""
 
 
 @announcement.command("list")

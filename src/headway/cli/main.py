@@ -46,6 +46,7 @@ NOUNS = {
     "server": "Run the control plane.",
     "token": "Make and revoke access tokens.",
     "train": "Ride and lead an app's train.",
+    "user": "Say who may sign in to the cockpit, and as what.",
     "watch": "Watch an app: its rollout, train, nodes and journal, live, with keys to steer it.",
     "why": "Say why nothing is deploying.",
 }

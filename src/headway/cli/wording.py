@@ -2,17 +2,10 @@
 
 from datetime import UTC, datetime
 
+from headway.core import words
 
-def duration(seconds: float) -> str:
-    """A length of time in at most two units: ``42 s``, ``5 min``, ``3 h 20 min``, ``2 d 4 h``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return _two(whole // 60, "min", whole % 60 if whole < 600 else 0, "s")
-    if whole < 86400:
-        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
-    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+duration = words.lasted
+size = words.size
 
 
 def ago(moment: float | None, now: float) -> str:
@@ -37,17 +30,3 @@ def clock(moment: float) -> str:
 def short(build: str | None) -> str:
     """A build as people name it: its first 12 digits."""
     return build[:12] if build else "-"
-
-
-def size(amount: int) -> str:
-    """Bytes in the largest decimal unit that leaves a whole digit."""
-    value = float(amount)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:,.0f} TB"
-
-
-def _two(large: int, unit: str, small: int, smaller: str) -> str:
-    return f"{large} {unit} {small} {smaller}" if small else f"{large} {unit}"

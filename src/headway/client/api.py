@@ -52,11 +52,13 @@ from headway.model.views import (
     NodeHoldRequest,
     NodeStatus,
     Packet,
+    PasswordRequest,
     PinRequest,
     Problem,
     ProblemKind,
     RepackRequest,
     ReplayView,
+    RoleRequest,
     RolloutView,
     TokenCreated,
     TokenRequest,
@@ -66,6 +68,8 @@ from headway.model.views import (
     TrainView,
     TuneRequest,
     TuneView,
+    UserRequest,
+    UserView,
     Why,
 )
 
@@ -370,6 +374,30 @@ class Client(Wire):
     def revoke_token(self, name: str) -> None:
         """End a token. [DELETE /v1/tokens/{name}, admin]"""
         self.send("DELETE", f"/v1/tokens/{segment(name)}")
+
+    def add_user(self, request: UserRequest) -> UserView:
+        """Make a user, who signs in with a password. [POST /v1/users, admin]"""
+        return self.call("POST", "/v1/users", UserView, request)
+
+    def users(self) -> list[UserView]:
+        """Everybody who may sign in. [GET /v1/users, admin]"""
+        return self.call("GET", "/v1/users", list[UserView])
+
+    def change_role(self, name: str, request: RoleRequest) -> UserView:
+        """Give a user another role, at once. [PUT /v1/users/{name}/role, admin]"""
+        return self.call("PUT", f"/v1/users/{segment(name)}/role", UserView, request)
+
+    def change_password(self, name: str, request: PasswordRequest) -> None:
+        """Give a user another password. [PUT /v1/users/{name}/password, admin]"""
+        self.send("PUT", f"/v1/users/{segment(name)}/password", body=request)
+
+    def sign_out_user(self, name: str) -> None:
+        """End all sessions of a user. [DELETE /v1/users/{name}/sessions, admin]"""
+        self.send("DELETE", f"/v1/users/{segment(name)}/sessions")
+
+    def remove_user(self, name: str) -> None:
+        """Remove a user, and end their sessions. [DELETE /v1/users/{name}, admin]"""
+        self.send("DELETE", f"/v1/users/{segment(name)}")
 
     def enrol(self, enrolment: Enrolment) -> None:
         """Present a node; the token must be that node's. [POST /v1/node/enrol, node]"""

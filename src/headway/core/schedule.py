@@ -51,7 +51,7 @@ def check(schedule: Schedule) -> None:
     for day in schedule.holidays:
         _date(day)
     for freeze in schedule.freezes:
-        span = _span(freeze, zone_of(schedule))
+        span = freeze_span(freeze, zone_of(schedule))
         if span.end <= span.begin:
             raise InvalidInput(f"the freeze of {freeze.begin} ends before it begins")
     if schedule.rota is not None:
@@ -151,6 +151,16 @@ def next_turn(times: Times, now: float) -> float | None:
     return _turn(times, now).until
 
 
+def coming(times: Times, now: float, most: int) -> Iterator[tuple[float, Shift]]:
+    """Who is on shift now, and who will be one after the other; with each, when it begins."""
+    for _ in range(most):
+        found = shift(times, now)
+        yield now, found
+        if found.until is None or found.until <= now:
+            return
+        now = found.until
+
+
 def _turn(times: Times, now: float) -> Shift:
     schedule = times.schedule
     if schedule is None or schedule.rota is None:
@@ -198,12 +208,12 @@ def _freezes(times: Times) -> Iterator[tuple[Span, str, bool]]:
         yield Span(one.begin, one.end), f"{one.reason} (by {one.by})", one.hotfixes
     if times.schedule is not None:
         for freeze in times.schedule.freezes:
-            yield _span(freeze, zone_of(times.schedule)), freeze.reason, freeze.hotfixes
+            yield freeze_span(freeze, zone_of(times.schedule)), freeze.reason, freeze.hotfixes
 
 
 def span_of(begin: str | None, end: str, schedule: Schedule, now: float) -> tuple[float, float]:
     """A declared freeze's first and last second; without ``begin`` it begins now."""
-    whole = _span(Freeze(begin or end, end, ""), zone_of(schedule))
+    whole = freeze_span(Freeze(begin or end, end, ""), zone_of(schedule))
     first = whole.begin if begin else now
     if whole.end <= first:
         raise InvalidInput(f"the freeze ends at {end}, before it begins")
@@ -223,7 +233,8 @@ def lapsed(freeze: Frozen, now: float) -> bool:
     return freeze.end <= now
 
 
-def _span(freeze: Freeze, zone: ZoneInfo) -> Span:
+def freeze_span(freeze: Freeze, zone: ZoneInfo) -> Span:
+    """When a freeze of the configuration begins and ends."""
     end = _moment(freeze.end, zone)
     if len(freeze.end) == len("2026-12-24"):
         end = _at(_date(freeze.end) + timedelta(days=1), 0, zone)

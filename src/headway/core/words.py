@@ -33,6 +33,32 @@ def held(hold: Hold) -> str:
     return f"{hold.on} is held by {hold.by}: {hold.reason}; {lift}"
 
 
+def lasted(seconds: float) -> str:
+    """A length of time in at most two units: ``42 s``, ``5 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60 if whole < 600 else 0, "s")
+    if whole < 86400:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def size(amount: int) -> str:
+    """Bytes in the largest decimal unit that leaves a whole digit."""
+    value = float(amount)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:,.0f} TB"
+
+
+def _two(large: int, unit: str, small: int, smaller: str) -> str:
+    return f"{large} {unit} {small} {smaller}" if small else f"{large} {unit}"
+
+
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?[dhms])+")
 

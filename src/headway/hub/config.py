@@ -24,6 +24,9 @@ class HubConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The control plane's public keys: those of the records that nodes are known by."""
     listen: str = "127.0.0.1:8701"
     """Address and port to listen at; port 0 takes a free one."""
+    metrics: str | None = None
+    """A private address and port at which its metrics are shown, without a token, at ``/metrics``;
+    without it, nowhere."""
     tls_certificate: Path | None = None
     """A file with the certificate and its chain; with it, agents are served over TLS."""
     tls_key: Path | None = None

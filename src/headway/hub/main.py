@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 import ssl
+from contextlib import ExitStack, nullcontext
 
 import msgspec
 import structlog
@@ -13,6 +14,7 @@ import uvloop
 from headway import __version__
 from headway.hub.config import HubConfig
 from headway.hub.door import HubDoor
+from headway.hub.metrics import HubMoment, showing
 from headway.hub.upstream import Upstream
 from headway.model.views import Health
 from headway.signals import process
@@ -34,11 +36,18 @@ def serve(config: HubConfig) -> None:
     process.log_to_stderr(config.log)
     process.make_room()
     secure = process.tls(config.tls_certificate, config.tls_key)
-    with process.bound(config.listen) as listener:
-        uvloop.run(_run(config, listener, secure))
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(process.bound(config.listen))
+        shown = sockets.enter_context(process.bound(config.metrics)) if config.metrics else None
+        uvloop.run(_run(config, listener, secure, shown))
 
 
-async def _run(config: HubConfig, listener: socket.socket, secure: ssl.SSLContext | None) -> None:
+async def _run(
+    config: HubConfig,
+    listener: socket.socket,
+    secure: ssl.SSLContext | None,
+    shown: socket.socket | None,
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,8 +57,9 @@ async def _run(config: HubConfig, listener: socket.socket, secure: ssl.SSLContex
     try:
         await running.start(listener, secure)
         gc.freeze()
-        process.say_ready("hub", listener, secure=secure is not None)
-        await stop.wait()
+        async with showing(shown, running.moment) if shown else nullcontext():
+            process.say_ready("hub", listener, secure=secure is not None)
+            await stop.wait()
     finally:
         await running.close()
         await store.close()
@@ -59,6 +69,7 @@ class RunningHub:
     """A hub in front of ``store``, which stays its owner's; ``server`` is the control plane."""
 
     def __init__(self, store: SignalStore, trust: Trust, server: str) -> None:
+        self._store = store
         self._upstream = Upstream(server)
         self.door = HubDoor(store, trust, self._upstream, self._cut)
         self._hub = Hub(store, update_frame, self.door.notice)
@@ -72,6 +83,18 @@ class RunningHub:
         self.nodes.start()
         self._server = await asyncio.get_running_loop().create_server(
             lambda: NodeConnection(self.nodes), sock=listener, ssl=secure, backlog=BACKLOG
+        )
+
+    async def moment(self) -> HubMoment:
+        """How it stands now."""
+        upstream = self._upstream
+        return HubMoment(
+            watches=self.nodes.held,
+            keys=self._hub.watched,
+            waiting=upstream.waiting,
+            passed=upstream.passed,
+            failed=upstream.failed,
+            trouble=await self._store.health(),
         )
 
     async def close(self) -> None:

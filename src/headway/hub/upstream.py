@@ -35,6 +35,15 @@ class Upstream:
         self._client = httpx2.AsyncClient(base_url=server, timeout=TIMEOUT_SECONDS)
         self._waiting: deque[_Waiting] = deque()
         self._sending: set[asyncio.Task[None]] = set()
+        self.passed = 0
+        """How many reports the control plane has taken."""
+        self.failed = 0
+        """How many it has not."""
+
+    @property
+    def waiting(self) -> int:
+        """How many reports are to be passed on."""
+        return len(self._waiting)
 
     async def enrol(self, secret: str, enrolment: Enrolment) -> None:
         """Present a node. Raises what the control plane refuses with, or Unreachable."""
@@ -81,10 +90,15 @@ class Upstream:
                     raise self._refusal(answer)
                 problems = msgspec.json.decode(answer.content, type=list[Problem | None])
             except HeadwayError as error:
+                self.failed += len(batch)
                 _settle(batch, error)
             except msgspec.MsgspecError as error:
+                self.failed += len(batch)
                 _settle(batch, Unreachable(f"{self._server} is no control plane: {error}"))
             else:
+                refused = sum(problem is not None for problem in problems)
+                self.failed += refused
+                self.passed += len(batch) - refused
                 for waiting, problem in zip(batch, problems, strict=False):
                     _settle([waiting], _error(problem) if problem else None)
 

@@ -13,7 +13,7 @@ class Role(StrEnum):
     DEPLOYER = "deployer"
     """Publishes builds, deploys, pauses, reverts, holds."""
     ADMIN = "admin"
-    """Sets up apps, tokens and nodes."""
+    """Sets up apps, tokens, users and nodes."""
     NODE = "node"
     """An agent: enrols, watches, fetches and reports for the one node that it names."""
 

@@ -108,7 +108,9 @@ class NodeStatus(Struct, frozen=True):
 class DeployRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Start a rollout of ``build``: an id, 6 or more of its first digits, or a release.
 
-    With ``hotfix``, which takes a reason, it passes where only hotfixes do.
+    With ``hotfix``, which takes a reason, it passes where only hotfixes do. With ``seen``, the id
+    of the latest rollout that the caller saw (empty: none), it fails as stale when there is
+    another since.
     """
 
     build: str
@@ -116,6 +118,7 @@ class DeployRequest(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text = ""
     supersede: bool = False
     hotfix: bool = False
+    seen: Text | None = None
 
 
 class ActionRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -239,6 +242,48 @@ class TokenView(Struct, frozen=True):
     name: str
     role: str
     created_at: float
+
+
+class UserRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for a user; ``name`` is shown in the journal. ``role`` is viewer, deployer or admin."""
+
+    name: str
+    role: str
+    password: str
+    """12 characters at least, 1,024 bytes at most; no other rule."""
+
+    def __repr__(self) -> str:
+        return f"UserRequest({self.name!r}, {self.role!r}, …)"
+
+
+class RoleRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Give a user another role: viewer, deployer or admin."""
+
+    role: str
+
+
+class PasswordRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Give a user another password."""
+
+    password: str
+    """12 characters at least, 1,024 bytes at most; no other rule."""
+
+    def __repr__(self) -> str:
+        return "PasswordRequest(…)"
+
+
+class UserView(Struct, frozen=True):
+    """A person who signs in, ``by`` a password or a provider; times in seconds since the epoch.
+
+    ``seen_at`` is the last sign-in, and ``sessions`` how many are open.
+    """
+
+    name: str
+    role: str
+    by: str
+    created_at: float
+    seen_at: float | None = None
+    sessions: int = 0
 
 
 class Why(Struct, frozen=True):

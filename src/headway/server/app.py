@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, Message, Scope
 
 import headway
 from headway.model.access import Identity
@@ -40,6 +40,7 @@ from headway.server.api import (
     tokens,
     train,
     upkeep,
+    users,
 )
 from headway.server.api.document import document
 from headway.server.auth.rules import Rule, admit, check_rules
@@ -115,6 +116,12 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     tokens.create_token,
     tokens.list_tokens,
     tokens.revoke_token,
+    users.add_user,
+    users.list_users,
+    users.change_role,
+    users.change_password,
+    users.sign_out_user,
+    users.remove_user,
     node.enrol,
     node.watch,
     node.report,
@@ -157,6 +164,7 @@ def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = 
         middleware=[measuring(plane.meters)],
         before_request=_begin,
         after_response=_log,
+        before_send=[_stay_secure],
     )
     check_rules(app)
     return app
@@ -188,6 +196,13 @@ def _openapi() -> OpenAPIConfig:
             "/schema", route_handlers=[], include_in_schema=False, opt={"role": Rule.PUBLIC}
         ),
     )
+
+
+async def _stay_secure(message: Message, scope: Scope) -> None:
+    """Have browsers that came by https never come by anything else (RFC 6797)."""
+    if message["type"] == "http.response.start" and scope["scheme"] == "https":
+        headers = [*message["headers"], (b"strict-transport-security", b"max-age=31536000")]
+        message["headers"] = headers
 
 
 def _compressed_pages() -> CompressionConfig:

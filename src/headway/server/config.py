@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -74,6 +74,46 @@ class ForgeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     the token as well; without it, git uses what the server's user has set up."""
 
 
+PersonsRole = Literal["viewer", "deployer", "admin"]
+
+
+class SignInSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long people stay signed in."""
+
+    idle_hours: Annotated[float, Meta(gt=0)] = 12.0
+    """A session ends when no page was opened in it for so long."""
+    hours: Annotated[float, Meta(gt=0)] = 72.0
+    """A session ends after so long in any case."""
+
+
+class OidcSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider of OpenID Connect that people sign in with.
+
+    It must send people back to `/sign-in/return` below `public_url`.
+    """
+
+    issuer: Annotated[str, Meta(pattern=r"\Ahttps?://[^\s?#@]+\Z")]
+    """The provider's address, as it calls itself; https, unless it runs on this host."""
+    client_id: Annotated[str, Meta(min_length=1)]
+    """What the provider calls Headway."""
+    client_secret_file: Path | None = None
+    """The file with the secret that proves to the provider that it is Headway who asks."""
+    title: Annotated[str, Meta(min_length=1, max_length=40)] = "single sign-on"
+    """What people call the provider: the button says *Sign in with TITLE*."""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    """What Headway asks the provider to tell."""
+    name_claim: str = "preferred_username"
+    """The claim with the name that somebody gets at the first sign-in, and keeps."""
+    groups_claim: str = "groups"
+    """The claim with somebody's groups; `a.b` is the claim `b` in the claim `a`."""
+    roles: dict[str, PersonsRole] = {}
+    """The role that each group gives; of several, the highest counts."""
+    default_role: PersonsRole | None = None
+    """The role of people without such a group; without it, they are refused."""
+    email_domains: tuple[str, ...] = ()
+    """If given, only people with a verified e-mail address in one of these domains come in."""
+
+
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The server's configuration file.
 
@@ -132,3 +172,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     server's user, so name what an app's admin may do there, and no interpreter."""
     chat: tuple[ChatSettings, ...] = ()
     """Where trains are talked about: a channel of a network for each."""
+    sign_in: SignInSettings = SignInSettings()
+    """How long people stay signed in."""
+    oidc: OidcSettings | None = None
+    """The provider that people sign in with, beside passwords and tokens."""

@@ -189,6 +189,7 @@ class Engine:
             signalled = await self._heed(app)
             now = self._clock()
             known = await self._database.read(lambda c: look(c, app, now, deep=True))
+            _check_seen(request.seen, known.latest)
             trip = await self._trip(known, build, request)
             # A database that was restored knows an older epoch than the fleet has seen.
             epoch = max(known.last_epoch, signalled.epoch if signalled else 0)
@@ -462,3 +463,9 @@ class Engine:
 
     def _lock(self, app: str) -> asyncio.Lock:
         return self._locks.setdefault(app, asyncio.Lock())
+
+
+def _check_seen(seen: str | None, latest: Rollout | None) -> None:
+    """Raise StaleView when there is another latest rollout than the caller saw."""
+    if seen is not None and latest is not None and latest.id != seen:
+        raise StaleView(f"{latest.app} has moved on since you looked: {latest.id} has begun")

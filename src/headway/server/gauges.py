@@ -17,10 +17,10 @@ from headway.core.goal import wanted
 from headway.core.signalling import signal_of
 from headway.model.build import Build
 from headway.model.hold import Hold, Scope
-from headway.model.rollout import LIVE, FleetView, NodeState, Phase
+from headway.model.plan import AppConfig
+from headway.model.rollout import LIVE, FleetView, NodeState, Phase, Rollout
 from headway.model.signal import Seat
 from headway.model.verdict import Outcome
-from headway.server.situation import Situation
 
 SHOWN = 12
 """So many characters of a build's id are shown, as everywhere."""
@@ -33,12 +33,13 @@ _LAST = 1.0 - 2.0**-53
 
 
 class Stand(Struct, frozen=True):
-    """One app: what the database knows, how its nodes are, and whether it burns."""
+    """One app: its latest rollout, its nodes, the builds they may run, and whether it burns."""
 
-    known: Situation
-    fleet: FleetView
+    app: AppConfig
+    latest: Rollout | None
     builds: Mapping[str, Build]
     on_fire: bool
+    fleet: FleetView = FleetView()
 
 
 class Moment(Struct, frozen=True):
@@ -54,7 +55,7 @@ class Moment(Struct, frozen=True):
     journal: int
     effects: int
     watches: int
-    trouble: str
+    trouble: str = ""
 
 
 class Gauges(Collector):
@@ -92,7 +93,7 @@ def _of_apps(stands: Iterable[Stand]) -> Iterator[Metric]:
     verdicts: dict[tuple[str, ...], float] = {}
     fires: dict[tuple[str, ...], float] = {}
     for stand in stands:
-        app, latest = stand.known.config.name, stand.known.latest
+        app, latest = stand.app.name, stand.latest
         fires[app,] = stand.on_fire
         if latest is None:
             continue
@@ -122,7 +123,7 @@ def _of_fleet(stands: Iterable[Stand]) -> Iterator[Metric]:
     running: Counter[tuple[str, ...]] = Counter()
     infos: dict[tuple[str, ...], float] = {}
     for stand in stands:
-        app, latest = stand.known.config.name, stand.known.latest
+        app, latest = stand.app.name, stand.latest
         told = {b: b[:SHOWN] for b in (latest.base, latest.target) if b} if latest else {}
         for tier, members in stand.fleet.tiers.items():
             states = Counter(node.state for node in members)
@@ -150,7 +151,7 @@ def _of_fleet(stands: Iterable[Stand]) -> Iterator[Metric]:
 
 
 def _holds(seen: Moment) -> Counter[tuple[str, ...]]:
-    known = {stand.known.config.name for stand in seen.stands}
+    known = {stand.app.name for stand in seen.stands}
     held: Counter[tuple[str, ...]] = Counter({(app, Scope.APP.value): 0 for app in known})
     for hold in seen.holds:
         app = hold.on.partition("/")[0] if hold.scope is not Scope.NODE else ""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import structlog
 import uvicorn
 import uvloop
 from sqlalchemy import Connection
@@ -21,25 +22,30 @@ from headway.model.access import Role
 from headway.server import leadership, premises
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.auth.sessions import Limits
 from headway.server.channels import channels
 from headway.server.clock import SteadyClock
 from headway.server.cockpit.routes import cockpit
 from headway.server.config import ServerConfig
-from headway.server.database import tokens
+from headway.server.database import tokens, users
 from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
 from headway.server.leadership import Leading
 from headway.server.plane import ControlPlane
 from headway.server.rounds import rounds
 from headway.server.standby import standing_by
-from headway.server.supplies import supplies
+from headway.server.supplies import provided, supplies
 from headway.signals import process
 from headway.signals.hub_server import BACKLOG, NodeConnection
 from headway.signals.port import SignalStore
 from headway.signals.stores import open_store
 
+HOUR = 3600.0
+
 GRACE_SECONDS = 2
 """How long requests that are under way may take once the server was asked to stop."""
+
+log = structlog.get_logger()
 
 
 def serve(config: ServerConfig) -> None:
@@ -101,6 +107,9 @@ async def _act(
     leading: Leading | None,
 ) -> None:
     """Be the control plane. Raises LeaseLost when another one has led meanwhile."""
+    clock = SteadyClock()
+    given = supplies(config)
+    provider = provided(config, given.public_url, clock)
     database = Database(f"sqlite:///{config.data / 'headway.db'}")
     await _first_admin(config, database)
     plane = ControlPlane(
@@ -111,13 +120,15 @@ async def _act(
         build_trust=keys.build_trust,
         signal_trust=keys.signal_trust,
         guard=Guard(),
-        supplies=supplies(config),
-        clock=SteadyClock(),
+        supplies=given,
+        clock=clock,
         direct=config.direct,
         may_write=leading.check if leading is not None else lambda: None,
         repositories=config.data / "repositories",
         forges=config.forges,
         smoke_programs=config.smoke_programs,
+        limits=Limits(config.sign_in.idle_hours * HOUR, config.sign_in.hours * HOUR),
+        provider=provider,
     )
     try:
         await plane.start()
@@ -205,11 +216,18 @@ class Listening(uvicorn.Server):
 
 
 async def _first_admin(config: ServerConfig, database: Database) -> None:
-    """Where nobody could call, make an admin's token and leave it in a file."""
-    if any(token.role is Role.ADMIN for token in await database.read(tokens.every)):
+    """Where no admin could call or sign in, make an admin's token and leave it in a file."""
+    holders = [token.role for token in await database.read(tokens.every)]
+    people = [user.role for user in await database.read(users.every) if user.password]
+    if Role.ADMIN in holders + people:
         return
-    secret = new_secret()
-    premises.write_secret(config.data / "admin.token", secret)
+    secret, place = new_secret(), config.data / "admin.token"
+    premises.write_secret(place, secret)
+    log.info(
+        "there was no admin yet: sign in with the token in this file, or make yourself a user with"
+        f" `headway user add NAME --role admin --token-file {place}`",
+        file=str(place),
+    )
     admin = Token("admin", Role.ADMIN, fingerprint(secret), time.time())
 
     def write(connection: Connection) -> None:

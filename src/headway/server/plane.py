@@ -11,6 +11,9 @@ from headway.model.peers import PeerAnswer, PeerAsk
 from headway.model.report import Report
 from headway.server.attendance import Attendance
 from headway.server.auth.callers import Callers
+from headway.server.auth.oidc import Provider
+from headway.server.auth.people import People
+from headway.server.auth.sessions import Limits, Sessions
 from headway.server.bot import Bot
 from headway.server.chatting import Chat
 from headway.server.config import ForgeSettings
@@ -47,8 +50,9 @@ class ControlPlane:
     signals in the store count. With ``direct``, nodes are heard in the store too. ``tidying``
     is held while artifacts are merged or removed, and while a build is taken in, which must
     find whole what it relies upon. Copies of the apps' repositories are kept in ``repositories``;
-    smoke tests may run ``smoke_programs``. ``may_write`` raises a StoreError while another control
-    plane may be the one that acts.
+    smoke tests may run ``smoke_programs``. Sessions last as ``limits`` says; people may sign in
+    with ``provider`` too. ``may_write`` raises a StoreError while another control plane may be
+    the one that acts.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class ControlPlane:
         repositories: Path | None = None,
         forges: Mapping[str, ForgeSettings] | None = None,
         smoke_programs: Collection[str] = (),
+        limits: Limits | None = None,
+        provider: Provider | None = None,
     ) -> None:
         self.clock = clock
         self.may_write = may_write
@@ -80,6 +86,10 @@ class ControlPlane:
         self.callers = Callers()
         self.fleet = Fleet()
         self.news = News()
+        self.sessions = Sessions(database, clock, limits)
+        self.provider = provider
+        issuer = provider.settings.issuer if provider is not None else None
+        self.people = People(database, self.callers, self.sessions, self.news, clock, issuer)
         self.hub = Hub(signals, update_frame)
         trust = signal_trust or Trust.of(release_key.public_pem)
         publisher = Publisher(signals, release_key, trust, may_write)
@@ -107,6 +117,7 @@ class ControlPlane:
         self.desk = ReportDesk(database, self.fleet, self._heard, self.news, clock)
         self.guard = guard
         supplies = supplies or Supplies()
+        self.public_url = supplies.public_url
         self.crier = Crier(database, supplies.announcers, supplies.public_url, clock, self.meters)
         self.guardhouse: Guardhouse | None = None
         if guard is not None:
@@ -132,6 +143,7 @@ class ControlPlane:
     async def start(self) -> None:
         """Load what is known and carry on. Raises StorageFailed or StoreError."""
         self.callers.admit(*await self.database.read(tokens.every))
+        await self.people.start()
         await self.roster.load()
         await self.desk.load()
         if self.guardhouse is not None:
@@ -167,6 +179,7 @@ class ControlPlane:
     async def close(self) -> None:
         """Stop, in the order in which nothing is lost."""
         await self.end_streams()
+        await self.people.close()
         await self.attendance.close()
         await self.desk.close()
         await self.trains.close()

@@ -1,6 +1,6 @@
-"""What the server's configuration gives the guard: credentials, announcers, memory."""
+"""What the server's configuration gives: credentials, announcers, memory, a provider."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ from headway.errors import InvalidInput
 from headway.forge.github import API as GITHUB_API
 from headway.guard.sources.http import Credentials
 from headway.guard.sources.opening import Secret
+from headway.server.auth.oidc import Provider
 from headway.server.config import CredentialSettings, ForgeKind, ServerConfig
 
 DAY = 86_400.0
@@ -48,6 +49,15 @@ def supplies(config: ServerConfig) -> Supplies:
         config.history_days * DAY,
         _address(config.statsd) if config.statsd else None,
     )
+
+
+def provided(config: ServerConfig, public_url: str, clock: Callable[[], float]) -> Provider | None:
+    """The provider that people sign in with, if there is one. Raises InvalidInput."""
+    if config.oidc is None:
+        return None
+    file = config.oidc.client_secret_file
+    back = public_url.rstrip("/") + "/sign-in/return"
+    return Provider(config.oidc, _read(file) if file else "", back, clock)
 
 
 def _announcers(config: ServerConfig) -> Iterator[Announcer]:

@@ -33,6 +33,7 @@ from headway.model.views import (
     RepackRequest,
     TokenCreated,
     TokenView,
+    UserView,
     Why,
 )
 from tests.unit.cli import examples
@@ -40,6 +41,7 @@ from tests.unit.cli.fake_api import FakeApi
 
 WHY = Why(("web is held by bob: the disk is swapped", "no build is newer than what is live"))
 TOKEN = TokenView("ci", "deployer", examples.THEN)
+USER = UserView("alice", "deployer", "password", examples.THEN, None, 2)
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +86,10 @@ def answers(api: FakeApi) -> None:
     api.on("POST", "/v1/tokens", TokenCreated("ci", "deployer", "hw_secret"))
     api.on("GET", "/v1/tokens", [TOKEN])
     api.on("DELETE", "/v1/tokens/ci", None)
+    api.on("GET", "/v1/users", [USER])
+    api.on("PUT", "/v1/users/alice/role", USER)
+    api.on("DELETE", "/v1/users/alice/sessions", None)
+    api.on("DELETE", "/v1/users/alice", None)
 
 
 CALLS: list[tuple[str, Any, str]] = [
@@ -143,6 +149,10 @@ CALLS: list[tuple[str, Any, str]] = [
     ("rota hand web bob", examples.SCHEDULE, "by the rota"),
     ("token list", [TOKEN], "ci    deployer"),
     ("token revoke ci", {"revoked": "ci"}, "The token of ci is revoked."),
+    ("user list", [USER], "alice  deployer  password  never      2"),
+    ("user role alice deployer", USER, "alice is now deployer."),
+    ("user sign-out alice", {"signed_out": "alice"}, "alice is signed out everywhere."),
+    ("user remove alice", {"removed": "alice"}, "alice is removed."),
 ]
 
 

@@ -29,11 +29,14 @@ from headway.model.views import (
     HoldRequest,
     NodeHoldRequest,
     Packet,
+    PasswordRequest,
     PinRequest,
     RepackRequest,
+    RoleRequest,
     TokenRequest,
     TrainRequest,
     TuneRequest,
+    UserRequest,
 )
 from tests.docs.generate import routes
 
@@ -90,6 +93,11 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "journal": ("web",),
     "create_token": (TokenRequest("ci", "viewer"),),
     "revoke_token": ("ci",),
+    "add_user": (UserRequest("alice", "viewer", "correct horse battery"),),
+    "change_role": ("alice", RoleRequest("viewer")),
+    "change_password": ("alice", PasswordRequest("correct horse battery")),
+    "sign_out_user": ("alice",),
+    "remove_user": ("alice",),
     "enrol": (Enrolment("n1", "z", {"web": "canary"}),),
     "watch": (["web", "api"],),
     "report": ([REPORT],),

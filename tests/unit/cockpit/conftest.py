@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient, Response
@@ -9,6 +10,7 @@ from headway.model.views import DeployRequest
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
 from headway.server.cockpit.routes import cockpit
+from headway.server.cockpit.site import Site
 from headway.server.database import tokens
 from headway.server.database.tokens import Token
 from headway.server.plane import ControlPlane
@@ -32,6 +34,11 @@ class Visitor:
         self.app = app
         self.plane = plane
         self.page = Reader("")
+
+    @property
+    def site(self) -> Site:
+        """The cockpit, as its routes have it."""
+        return Site(self.plane)
 
     async def token(self, role: Role, name: str = "alice") -> str:
         secret = new_secret()
@@ -67,8 +74,9 @@ class Visitor:
         return response
 
 
-@pytest.fixture
-async def visitor(plane: ControlPlane) -> AsyncIterator[Visitor]:  # noqa: F811
+@asynccontextmanager
+async def visiting(plane: ControlPlane) -> AsyncIterator[Visitor]:  # noqa: F811
+    """Somebody who comes to a control plane that runs meanwhile."""
     app = create_app(plane, (cockpit(plane),))
     # The framework's own client would run the control plane in a second event loop.
     transport = ASGITransport(app, raise_app_exceptions=False)
@@ -76,6 +84,12 @@ async def visitor(plane: ControlPlane) -> AsyncIterator[Visitor]:  # noqa: F811
     async with AsyncClient(transport=transport, base_url="http://headway.test") as client:
         yield Visitor(client, plane, app)
     await plane.close()
+
+
+@pytest.fixture
+async def visitor(plane: ControlPlane) -> AsyncIterator[Visitor]:  # noqa: F811
+    async with visiting(plane) as visitor:
+        yield visitor
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import re
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "input", "br", "path", "circle", "rect"}
+VOID = {"meta", "link", "input", "br"}
 ADDRESSES = {"href", "src", "action", "formaction", "sse-connect"}
 OURS = re.compile(r"/(?!/)|#main$")
+FORGE = re.compile(r"https?://[^/]")
 
 
 class Reader(HTMLParser):
@@ -58,7 +59,8 @@ def read(html: str) -> Reader:
         for name, value in attributes.items():
             assert not name.startswith("on") and not name.startswith("hx-on"), (tag, name)
             assert name != "style", tag
-            assert name not in ADDRESSES or OURS.match(value), (name, value)
+            away = tag == "a" and "noreferrer" in attributes.get("rel", "")
+            assert name not in ADDRESSES or (FORGE if away else OURS).match(value), (name, value)
     ids = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
     assert len(ids) == len(set(ids)), "an id twice"
     return reader

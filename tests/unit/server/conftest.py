@@ -2,11 +2,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from argon2.profiles import CHEAPEST
 from litestar.testing import AsyncTestClient
 
 from headway.model.access import Role
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.auth.oidc import Provider
+from headway.server.auth.passwords import Passwords
 from headway.server.database import tokens
 from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
@@ -52,11 +55,15 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 def make_plane(
-    tmp_path: Path, signals: MemorySignals, clock: Clock, name: str = "headway.db"
+    tmp_path: Path,
+    signals: MemorySignals,
+    clock: Clock,
+    name: str = "headway.db",
+    provider: Provider | None = None,
 ) -> ControlPlane:
     artifacts = tmp_path / "artifacts"
     artifacts.mkdir(exist_ok=True)
-    return ControlPlane(
+    plane = ControlPlane(
         database=Database(f"sqlite:///{tmp_path / name}"),
         signals=signals,
         artifacts=artifacts,
@@ -65,7 +72,10 @@ def make_plane(
         clock=clock,
         repositories=tmp_path / "repositories",
         smoke_programs=SMOKE_PROGRAMS,
+        provider=provider,
     )
+    plane.people._passwords = Passwords(CHEAPEST)
+    return plane
 
 
 @pytest.fixture

@@ -1,18 +1,20 @@
 """What is announced arrives: signed, once decided, again after a failure, and dead in the end."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from headway.announce.webhook import Webhook, WebhookAnnouncer, read_secret, sign
-from headway.errors import Busy, InvalidInput, Refused, Unreachable
+from headway.errors import Busy, Denied, InvalidInput, Refused, Unreachable
 from headway.model.announcement import Announcement, Kind, Occasion
 from headway.model.plan import Action, AppConfig, Checks
 from headway.model.releasing import ConfigLane, Releasing
@@ -20,7 +22,7 @@ from headway.model.report import Report
 from headway.model.rollout import Rollout
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import DeployRequest
-from headway.server.crier import GIVE_UP_AFTER, KEPT, Crier
+from headway.server.crier import AT_ONCE, GIVE_UP_AFTER, KEPT, PEACE, Crier
 from headway.server.database import announcements, apps
 from headway.server.database.connection import Database
 from headway.server.plane import ControlPlane
@@ -198,6 +200,103 @@ async def test_it_is_tried_again_later_and_later_and_then_given_up(
     await crier.close()
 
 
+async def test_a_place_that_is_down_keeps_no_other_waiting_whatever_is_queued(
+    database: Database, clock: Clock, receiver: Receiver
+) -> None:
+    """Far more than what is sent at once waits for the place that is down, and is older."""
+
+    class Down(WebhookAnnouncer):
+        tries = 0
+
+        async def announce(self, announcement: Announcement) -> None:
+            Down.tries += 1
+            raise Unreachable("down")
+
+    down = Down(Webhook(name="down", url="http://x/", secret=Path("unused")), SECRET)
+    alone = Crier(database, [down], "http://x", clock)
+    for number in range(3 * AT_ONCE):
+        await announce(database, clock.now, f"number {number}")
+    await alone.round()
+    both = Crier(database, [down, webhook(receiver.url)], "http://x", clock)
+    await announce(database, clock.now, "the last")
+    await both.round()
+    ((_, body),) = receiver.got
+    assert json.loads(body)["sentence"] == "the last"
+    # And it is left in peace: not everything that is for it is tried, one after the other.
+    before = Down.tries
+    for _ in range(5):
+        await both.round()
+    assert Down.tries == before
+    clock.now += PEACE
+    await both.round()
+    assert Down.tries == before + 1
+    await alone.close()
+    await both.close()
+
+
+async def test_a_place_that_is_slow_keeps_no_other_waiting(
+    database: Database, receiver: Receiver
+) -> None:
+    class Slow(WebhookAnnouncer):
+        async def announce(self, announcement: Announcement) -> None:
+            await asyncio.sleep(60)
+
+    slow = Slow(Webhook(name="slow", url="http://x/", secret=Path("unused")), SECRET)
+    crier = Crier(database, [slow, webhook(receiver.url)], "http://x", time.time)
+    crier.start()
+    for number in range(3):
+        await announce(database, time.time(), f"number {number}")
+        deadline = time.monotonic() + 20
+        while len(receiver.got) <= number:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+    await crier.close()
+
+
+@pytest.mark.parametrize("error", [Denied("not let in"), ValueError("a defect")])
+async def test_a_lapsed_secret_and_a_defect_lose_nothing(
+    database: Database, clock: Clock, error: Exception
+) -> None:
+    told = []
+
+    class Place(WebhookAnnouncer):
+        async def announce(self, announcement: Announcement) -> None:
+            if not told:
+                told.append("failed")
+                raise error
+            told.append(announcement.sentence)
+
+    place = Place(Webhook(name="ops", url="http://x/", secret=Path("unused")), SECRET)
+    crier = Crier(database, [place], "http://x", clock)
+    await announce(database, clock.now)
+    await crier.round()
+    (left,) = await database.read(lambda c: announcements.pending(c, False, 9))
+    assert left.error in ("not let in", "a defect in Headway; its log tells more")
+    clock.now = left.next_at
+    await crier.round()
+    assert told == ["failed", "errors are up"]
+    await crier.close()
+
+
+async def test_what_is_for_a_place_that_is_gone_is_given_up(
+    database: Database, clock: Clock
+) -> None:
+    class Down(WebhookAnnouncer):
+        async def announce(self, announcement: Announcement) -> None:
+            raise Unreachable("down")
+
+    down = Down(Webhook(name="old", url="http://x/", secret=Path("unused")), SECRET)
+    before = Crier(database, [down], "http://x", clock)
+    await announce(database, clock.now)
+    await before.round()
+    after = Crier(database, [], "http://x", clock)
+    await after.round()
+    (dead,) = await database.read(lambda c: announcements.pending(c, True, 9))
+    assert dead.error == "old is not configured any more"
+    await before.close()
+    await after.close()
+
+
 async def test_a_place_that_asks_for_patience_is_left_alone_for_so_long(
     database: Database, clock: Clock
 ) -> None:
@@ -215,6 +314,13 @@ async def test_a_place_that_asks_for_patience_is_left_alone_for_so_long(
     (left,) = await database.read(lambda c: announcements.pending(c, False, 9))
     assert left.next_at == clock.now + 300
     assert not left.dead
+    # With everything: what comes meanwhile is not tried either.
+    clock.now += 200
+    await announce(database, clock.now)
+    await crier.round()
+    waiting = await database.read(lambda c: announcements.pending(c, False, 9))
+    assert [one.tries for one in waiting] == [1, 0]
+    await database.write(lambda c: announcements.delivered(c, waiting[1].id))
     # Nobody can ask for more than what is waited at most anyway.
     place.asks = 1e9
     clock.now = left.next_at

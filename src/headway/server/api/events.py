@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated
 
-from litestar import get
+from litestar import Request, get
+from litestar.datastructures import State
 from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from headway.errors import InvalidInput
+from headway.model.access import Identity
 from headway.server.api.frames import stream
 from headway.server.api.given import Plane
+from headway.server.auth.callers import bearer
 from headway.server.auth.rules import Rule
 from headway.server.database import journal
 from headway.server.plane import ControlPlane
@@ -34,11 +37,13 @@ LastEventId = Annotated[
     media_type="text/event-stream",
     summary="Follow the journal and the fleet",
 )
-async def follow(plane: Plane, last_event_id: LastEventId = None) -> Stream:
+async def follow(
+    plane: Plane, request: Request[Identity, None, State], last_event_id: LastEventId = None
+) -> Stream:
     """Events ``journal`` with an entry, and ``fleet`` with the app whose nodes have moved.
 
     After a reconnection with ``Last-Event-ID`` the entries since come first. ``fleet`` comes at
-    most four times in a second.
+    most four times in a second. It ends with the caller's token.
     """
     if last_event_id is not None and not (last_event_id.isascii() and last_event_id.isdigit()):
         raise InvalidInput("Last-Event-ID must be the number of a journal entry")
@@ -46,14 +51,17 @@ async def follow(plane: Plane, last_event_id: LastEventId = None) -> Stream:
         seen = int(last_event_id)
     else:
         seen = await plane.database.read(journal.last)
-    return stream(_events(plane, seen))
+    secret = bearer(request)
+    return stream(_events(plane, secret, seen))
 
 
-async def _events(plane: ControlPlane, seen: int) -> AsyncIterator[bytes]:
+async def _events(plane: ControlPlane, secret: str, seen: int) -> AsyncIterator[bytes]:
     reader = plane.news.subscribe()
     try:
         yield HEARTBEAT
         async for apps in reader.looks(HEARTBEAT_SECONDS, PACE_SECONDS):
+            if not plane.callers.accepts(secret):
+                return
             if apps is None:
                 yield HEARTBEAT
                 continue

@@ -4,18 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from litestar import Request, Response, get
+from msgspec import structs
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
+from headway.core.signalling import signal_of
 from headway.model.build import Build
+from headway.model.plan import AppConfig
+from headway.model.rollout import FleetView, Rollout
 from headway.server.api.given import Plane
 from headway.server.auth.rules import Rule
-from headway.server.database import announcements, apps, builds, holds, journal, outbox
+from headway.server.database import announcements, apps, builds, holds, journal, outbox, rollouts
 from headway.server.gauges import Gauges, Moment, Stand
 from headway.server.plane import ControlPlane
-from headway.server.situation import Situation, look
 
 
 @get(
@@ -25,9 +28,14 @@ from headway.server.situation import Situation, look
 )
 async def show_metrics(plane: Plane, request: Request[Any, Any, Any]) -> Response[bytes]:
     """In the text format, or in OpenMetrics where that is asked for."""
+    return await page(plane, request.headers.get("accept", ""))
+
+
+async def page(plane: ControlPlane, accept: str) -> Response[bytes]:
+    """Everything, in the format that suits best. Raises StorageFailed."""
     seen = await _moment(plane)
-    plane.meters.know(stand.known.config for stand in seen.stands)
-    encode, kind = choose_encoder(request.headers.get("accept", ""))
+    plane.meters.know(stand.app for stand in seen.stands)
+    encode, kind = choose_encoder(accept)
     return Response(encode(_Both(plane.meters.registry, Gauges(seen))), media_type=kind)
 
 
@@ -43,38 +51,39 @@ class _Both(Collector):
 
 
 async def _moment(plane: ControlPlane) -> Moment:
-    """Look everything up. Raises StorageFailed."""
-    now = plane.clock()
+    """Look everything up, in one read. Raises StorageFailed."""
+    now, watches = plane.clock(), plane.nodes.held
 
-    def read(connection: Connection) -> tuple[list[tuple[Situation, dict[str, Build]]], Any]:
-        situations = [look(connection, app.name, now) for app in apps.every(connection)]
-        return [(known, _builds(connection, known)) for known in situations], (
-            tuple(h for h in holds.every(connection) if h.until is None or now < h.until),
-            announcements.queued(connection),
-            journal.last(connection),
-            outbox.waiting(connection),
+    def read(connection: Connection) -> Moment:
+        return Moment(
+            stands=tuple(_stand(plane, connection, app) for app in apps.every(connection)),
+            holds=tuple(h for h in holds.every(connection) if h.until is None or now < h.until),
+            queued=announcements.queued(connection),
+            places=plane.crier.places,
+            journal=journal.last(connection),
+            effects=outbox.waiting(connection),
+            watches=watches,
         )
 
-    found, (held, queued, entries, effects) = await plane.database.read(read)
-    trouble = await plane.signals.health()
-    return Moment(
-        stands=tuple(
-            Stand(known, plane.engine.view(known, now), named, plane.burns(known.config.name))
-            for known, named in found
-        ),
-        holds=held,
-        queued=queued,
-        places=plane.crier.places,
-        journal=entries,
-        effects=effects,
-        watches=plane.nodes.held,
-        trouble=trouble,
-    )
+    seen = await plane.database.read(read)
+    # The nodes are looked at in this thread, which alone changes what is known of them.
+    stands = tuple(structs.replace(stand, fleet=_fleet(plane, stand, now)) for stand in seen.stands)
+    return structs.replace(seen, stands=stands, trouble=await plane.signals.health())
 
 
-def _builds(connection: Connection, known: Situation) -> dict[str, Build]:
+def _stand(plane: ControlPlane, connection: Connection, app: AppConfig) -> Stand:
+    latest = next(iter(rollouts.newest(connection, app.name, 1)), None)
+    return Stand(app, latest, _builds(connection, latest), plane.burns(app.name))
+
+
+def _fleet(plane: ControlPlane, stand: Stand, now: float) -> FleetView:
+    """As the engine sees it, which has looked at most of it already."""
+    signal = signal_of(stand.latest) if stand.latest is not None else None
+    return plane.fleet.view(stand.app.name, signal, now, stand.app.silent_after)
+
+
+def _builds(connection: Connection, latest: Rollout | None) -> dict[str, Build]:
     """The builds that the app's nodes may be asked to run, by id."""
-    latest = known.latest
     if latest is None:
         return {}
     layer = latest.layer.build if latest.layer is not None else None

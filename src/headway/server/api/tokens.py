@@ -6,6 +6,7 @@ from litestar import delete, get, post
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
+from headway.core.rollout import HEADWAY
 from headway.errors import InvalidInput, NotFound, Refused
 from headway.model.access import Role
 from headway.model.views import TokenCreated, TokenRequest, TokenView
@@ -28,6 +29,10 @@ async def create_token(data: JSONBody[TokenRequest], plane: Plane, caller: Calle
         raise InvalidInput("a token's name has up to 128 letters, digits, '.', '_', '@' and '-'")
     if data.role not in set(Role):
         raise InvalidInput(f"there is no role {data.role[:40]}; there are {', '.join(Role)}")
+    if data.name == HEADWAY:
+        raise InvalidInput(f"{HEADWAY} is what the journal calls Headway itself")
+    if data.role == Role.NODE and plane.callers.user(data.name.lower()) is not None:
+        raise Refused(f"{data.name} is the name of a user; a node needs another one")
     secret, now = new_secret(), plane.clock()
     token = Token(data.name, Role(data.role), fingerprint(secret), now)
 

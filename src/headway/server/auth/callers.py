@@ -10,6 +10,7 @@ from litestar.connection import ASGIConnection
 from headway.errors import Unauthenticated
 from headway.model.access import Identity, Role
 from headway.server.database.tokens import Token
+from headway.server.database.users import User
 
 PREFIX = "hw_"
 
@@ -25,11 +26,16 @@ def fingerprint(secret: str) -> str:
 
 
 class Callers:
-    """Every token in force, by fingerprint."""
+    """Every token in force, by fingerprint, and every person who may sign in.
+
+    Of a person and a token of the same name, the person's role counts where somebody is meant by
+    name alone; a token never does more than its own role allows.
+    """
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
         self._by_name: dict[str, Token] = {}
+        self._people: dict[str, User] = {}
 
     def admit(self, *tokens: Token) -> None:
         """Accept tokens from now on."""
@@ -41,10 +47,32 @@ class Callers:
         self._tokens = {key: token for key, token in self._tokens.items() if token.name != name}
         self._by_name.pop(name, None)
 
+    def welcome(self, *people: User) -> None:
+        """Know people from now on, as they now are."""
+        self._people |= {user.name: user for user in people}
+
+    def dismiss(self, name: str) -> None:
+        """Know a person no longer."""
+        self._people.pop(name, None)
+
+    def user(self, name: str) -> User | None:
+        """A person who may sign in."""
+        return self._people.get(name)
+
+    def have_passwords(self) -> bool:
+        """Whether anybody signs in by a password."""
+        return any(user.password for user in self._people.values())
+
+    def person(self, name: str) -> Identity:
+        """A person with the role of this moment. Raises Unauthenticated."""
+        user = self._people.get(name)
+        if user is None:
+            raise Unauthenticated("sign in first")
+        return Identity(user.name, user.role)
+
     def is_known(self, name: str) -> bool:
-        """Whether a person has a token of this name."""
-        token = self._by_name.get(name)
-        return token is not None and token.role is not Role.NODE
+        """Whether somebody has this name."""
+        return self.named(name) is not None
 
     def hash_of(self, name: str) -> str:
         """The fingerprint of a node's token; empty where there is none."""
@@ -52,9 +80,15 @@ class Callers:
         return token.hash if token is not None and token.role is Role.NODE else ""
 
     def named(self, name: str) -> Identity | None:
-        """The person who has a token of this name, with its role; None where nobody has."""
+        """Who has this name, as a person or by a token, with their role; None where nobody has."""
+        if name in self._people:
+            return self.person(name)
         token = self._by_name.get(name)
         return None if token is None or token.role is Role.NODE else Identity(name, token.role)
+
+    def accepts(self, secret: str) -> bool:
+        """Whether a secret is one that is in force."""
+        return fingerprint(secret) in self._tokens
 
     def identify(self, secret: str) -> Identity:
         """Whose secret this is. Raises Unauthenticated."""

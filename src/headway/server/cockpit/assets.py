@@ -9,6 +9,8 @@ _KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FILES = {
     "cockpit.css": "assets",
     "cockpit.js": "assets",
+    "pages.css": "assets",
+    "door.css": "assets",
     "map.js": "assets",
     "graphs.js": "assets",
     "live.svg": "assets",

@@ -4,6 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from headway.core.words import lasted, size
 from headway.server.cockpit import words
 from headway.server.cockpit.assets import address
 from headway.server.cockpit.lines import ROLES
@@ -61,6 +62,8 @@ def _environment() -> Environment:
         "date": words.date,
         "count": words.count,
         "short": words.short,
+        "lasted": lasted,
+        "size": size,
     }
     environment.globals |= {"asset": address, "symbols": SYMBOLS, "sections": SECTIONS}
     environment.globals |= {"train_buttons": TRAIN_BUTTONS, "states": STATES, "roles": ROLES}
@@ -78,4 +81,4 @@ def render(template: str, **values: Any) -> str:
 def regions(page: AppPage, acts: bool) -> dict[str, str]:
     """Every live part of a page by name; ``acts`` is whether the reader may deploy."""
     names = REGIONS + ACTION_REGIONS if acts else REGIONS
-    return {name: render(f"regions/{name}", page=page) for name in names}
+    return {name: render(f"regions/{name}", page=page, acts=acts) for name in names}

@@ -10,16 +10,19 @@ from litestar.handlers import BaseRouteHandler
 from litestar.response import Stream
 
 from headway.chat.grammar import MAX_WORDS, Command
-from headway.errors import HeadwayError, InvalidInput, NotFound, StaleView, Unauthenticated
+from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
 from headway.model.access import Identity
 from headway.model.views import ActionRequest, DeployRequest
 from headway.server.api import frames
-from headway.server.api.given import Caller, Filter, InPath, Plane
+from headway.server.api.given import Caller, InPath, Plane
 from headway.server.auth.rules import IDENTIFY, Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.assets import ASSETS
-from headway.server.cockpit.door import SEALED_BY, VISIT, Connection
+from headway.server.cockpit.beyond import door
+from headway.server.cockpit.door import Connection
+from headway.server.cockpit.entrance import ENTRANCE
 from headway.server.cockpit.node_map import Places
+from headway.server.cockpit.pages.routes import pages
 from headway.server.cockpit.render import TRAIN_BUTTONS, render
 from headway.server.cockpit.site import AnyRequest, Site
 from headway.server.lookup import find_build
@@ -28,8 +31,6 @@ from headway.server.plane import ControlPlane
 NEEDS_REASON = ("revert", "abort")
 TheSite = NamedDependency[Site]
 
-_NAME = "[a-z0-9][a-z0-9._-]{0,62}"
-_OURS = re.compile(f"/(?:apps/{_NAME}(?:/[a-z]{{1,16}}(?:/{_NAME})?)?)?")
 _STANDING = re.compile(r"[0-9]{1,4}-[a-z]{1,16}")
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -58,10 +59,9 @@ def cockpit(plane: ControlPlane) -> Router:
             deploy,
             show_guard,
             act,
-            sign_in_form,
-            sign_in,
-            sign_out,
             asset,
+            pages(),
+            *ENTRANCE,
         ],
         guards=[check_form],
         opt={IDENTIFY: identify},
@@ -150,13 +150,11 @@ async def deploy(
 ) -> Response[str]:
     """Deploy the build that the page offered, unless something was deployed since."""
     form = await request.form()
-    offered, latest = _text(form, "build"), _text(form, "latest")
+    offered = DeployRequest(_text(form, "build"), seen=_text(form, "latest"))
     try:
-        known = (await plane.engine.situation(app)).latest
-        if latest != (known.id if known else ""):
-            raise StaleView(f"{app} was deployed since you looked; look again, then deploy")
-        build = await plane.database.read(lambda c: find_build(c, app, offered))
-        await plane.trains.deploy(app, build, DeployRequest(offered), caller.name)
+        await plane.engine.situation(app)
+        build = await plane.database.read(lambda c: find_build(c, app, offered.build))
+        await plane.trains.deploy(app, build, offered, caller.name)
     except HeadwayError as problem:
         return await site.app(request, caller, app, problem)
     return answers.elsewhere(f"/apps/{app}")
@@ -179,30 +177,6 @@ async def act(
     except HeadwayError as problem:
         return await site.app(request, caller, app, problem)
     return answers.elsewhere(f"/apps/{app}")
-
-
-@get("/sign-in", opt={"role": Rule.PUBLIC})
-async def sign_in_form(site: TheSite, request: AnyRequest, next: Filter = None) -> Response[str]:
-    """Ask for a token."""
-    return _door(site, request, next or "/")
-
-
-@post("/sign-in", opt={"role": Rule.PUBLIC, SEALED_BY: VISIT})
-async def sign_in(site: TheSite, request: AnyRequest) -> Response[str]:
-    """Exchange a token for a session."""
-    form = await request.form()
-    beyond, secret = _text(form, "next"), _text(form, "token").strip()
-    try:
-        session = site.door.sign_in(request, secret)
-    except HeadwayError as problem:
-        return _door(site, request, beyond, problem)
-    return answers.elsewhere(_ours(beyond), (session,))
-
-
-@post("/sign-out", opt={"role": Rule.VIEWER})
-async def sign_out(site: TheSite, request: AnyRequest) -> Response[str]:
-    """End the session."""
-    return answers.elsewhere("/sign-in", (site.door.sign_out(request),))
 
 
 @get("/assets/{digest:str}/{name:str}", opt={"role": Rule.PUBLIC})
@@ -230,23 +204,9 @@ def _text(form: Any, field: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _ours(path: str) -> str:
-    """``path`` if it is a page of the cockpit, else its start."""
-    return path if _OURS.fullmatch(path) else "/"
-
-
-def _door(
-    site: Site, request: AnyRequest, beyond: str, problem: HeadwayError | None = None
-) -> Response[str]:
-    seal, cookie = site.door.visit(request)
-    notice = problem.sentence if problem else ""
-    html = render("sign_in", csrf=seal, next=_ours(beyond), notice=notice, caller=None)
-    return answers.page(html, problem.status if problem else 200, (cookie,))
-
-
 def _to_the_door(request: AnyRequest, _: Unauthenticated) -> Response[str]:
-    path = request.url.path if request.method == "GET" else "/"
-    return answers.elsewhere(f"/sign-in?next={path}" if _ours(path) != "/" else "/sign-in")
+    going = (request.url.path, request.url.query) if request.method == "GET" else ("/", "")
+    return answers.elsewhere(door(*going))
 
 
 def _on_refusal(_: AnyRequest, error: HeadwayError) -> Response[str]:

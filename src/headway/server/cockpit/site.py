@@ -20,7 +20,6 @@ from headway.server.cockpit.live import Broadcast, Picture
 from headway.server.cockpit.node_map import Places, places
 from headway.server.cockpit.page import make_page, node_label
 from headway.server.cockpit.render import regions, render
-from headway.server.cockpit.sessions import Sessions
 from headway.server.database import guard as memory
 from headway.server.plane import ControlPlane
 
@@ -31,7 +30,7 @@ class Site:
     """The cockpit of one control plane."""
 
     def __init__(self, plane: ControlPlane) -> None:
-        self.door = Door(Sessions(plane.clock), plane.callers)
+        self.door = Door(plane.sessions, plane.callers, plane.public_url)
         self._plane = plane
         self._broadcasts: dict[tuple[str, bool], Broadcast] = {}
         self._present: dict[str, Counter[str]] = {}
@@ -108,9 +107,7 @@ class Site:
         self._plane.news.fleet_moved(app)
         try:
             async for frames in self._broadcasts[key].follow():
-                try:
-                    self.door.identify(request)
-                except HeadwayError:
+                if not self.door.still(request, caller):
                     return
                 yield frames
         finally:

@@ -1,6 +1,6 @@
 """What is announced, and what of it is still on its way."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from secrets import token_hex
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -56,14 +56,26 @@ def spread(
     )
 
 
-def due(connection: Connection, now: float, limit: int) -> tuple[Delivery, ...]:
-    """What is to be tried now, oldest first."""
+def due(connection: Connection, place: str, now: float, limit: int) -> tuple[Delivery, ...]:
+    """What a place is to be told now, oldest first."""
     return _dispatches(
         connection,
         limit,
         dispatches.c.done.is_(False),
         dispatches.c.dead.is_(False),
         dispatches.c.next_at <= now,
+        dispatches.c.target == place,
+    )
+
+
+def astray(connection: Connection, places: Collection[str], limit: int) -> tuple[Delivery, ...]:
+    """What is on its way to somewhere else than one of ``places``."""
+    return _dispatches(
+        connection,
+        limit,
+        dispatches.c.done.is_(False),
+        dispatches.c.dead.is_(False),
+        dispatches.c.target.not_in(list(places)),
     )
 
 

@@ -32,6 +32,17 @@ def find(connection: Connection, app: str, prefix: str) -> tuple[Build, ...]:
     return tuple(connection.scalars(query.order_by(builds.c.seq).limit(2)))
 
 
+def named(connection: Connection, app: str, ids: Collection[str]) -> dict[str, Build]:
+    """Those of the app's builds that are known, by their ids."""
+    found: dict[str, Build] = {}
+    wanted = list(ids)
+    for begin in range(0, len(wanted), 500):
+        some = builds.c.id.in_(wanted[begin : begin + 500])
+        query = select(builds.c.document).where(builds.c.app == app, some)
+        found |= {build.id: build for build in connection.scalars(query)}
+    return found
+
+
 class Published(NamedTuple):
     """A published build as it stands in the table, in its place among the others."""
 
@@ -59,3 +70,14 @@ def put_back(connection: Connection, rows: Sequence[Published]) -> None:
     """Undo ``remove`` for these builds."""
     if rows:
         connection.execute(insert(builds), [row._asdict() for row in rows])
+
+
+def page(
+    connection: Connection, app: str, limit: int, *, before: int | None = None
+) -> tuple[Published, ...]:
+    """The app's last builds, newest first: those before the number."""
+    query = select(builds).where(builds.c.app == app)
+    if before is not None:
+        query = query.where(builds.c.seq < before)
+    rows = connection.execute(query.order_by(builds.c.seq.desc()).limit(limit))
+    return tuple(Published(*row) for row in rows)

@@ -1,11 +1,14 @@
 """The state rows of releases, and which commits are theirs."""
 
-from sqlalchemy import Connection, func, insert, select, update
+from collections.abc import Collection
+
+from msgspec import Struct
+from sqlalchemy import Connection, func, insert, select, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headway.model.names import BuildId
-from headway.model.release import Release
-from headway.server.database.tables import heads, releases
+from headway.model.release import CommitId, PickKind, Release
+from headway.server.database.tables import Document, heads, releases
 
 RECENT = 20
 """So many releases are looked at for a build."""
@@ -62,3 +65,55 @@ def with_commit(connection: Connection, app: str, commit: str) -> Release | None
     query = query.where(heads.c.app == app, heads.c.commit == commit)
     state: Release | None = connection.scalar(query.order_by(releases.c.number.desc()).limit(1))
     return state
+
+
+class Merge(Struct, frozen=True):
+    """A change, and when it was merged."""
+
+    commit: CommitId
+    merged_at: float = 0.0
+
+
+class Brought(Struct, frozen=True):
+    """A change that was picked onto a release, or taken back there."""
+
+    kind: PickKind
+    change: Merge
+
+
+class Bringing(Struct, frozen=True):
+    """What statistics need to know of a release, which is little of it."""
+
+    id: str
+    changes: tuple[Merge, ...]
+    picks: tuple[Brought, ...] = ()
+
+
+def bringing(connection: Connection, of: Collection[str]) -> dict[str, Bringing]:
+    """What these releases bring, by their ids."""
+    found: dict[str, Bringing] = {}
+    wanted = list(of)
+    for begin in range(0, len(wanted), 500):
+        query = select(type_coerce(releases.c.state, Document(Bringing))).where(
+            releases.c.id.in_(wanted[begin : begin + 500])
+        )
+        found |= {one.id: one for one in connection.scalars(query)}
+    return found
+
+
+def page(
+    connection: Connection, app: str, limit: int, *, before: int | None = None
+) -> tuple[Release, ...]:
+    """The app's last releases, newest first: those with a lower number."""
+    query = select(releases.c.state).where(releases.c.app == app)
+    if before is not None:
+        query = query.where(releases.c.number < before)
+    return tuple(connection.scalars(query.order_by(releases.c.number.desc()).limit(limit)))
+
+
+def span(connection: Connection, app: str, first: int, last: int) -> tuple[Release, ...]:
+    """The app's releases with these numbers and between them, oldest first."""
+    query = select(releases.c.state).where(
+        releases.c.app == app, releases.c.number.between(first, last)
+    )
+    return tuple(connection.scalars(query.order_by(releases.c.number)))

@@ -1,9 +1,13 @@
 """The state rows of rollouts."""
 
-from sqlalchemy import Connection, func, insert, select, update
+from collections.abc import Iterator
 
+from msgspec import Struct
+from sqlalchemy import Connection, func, insert, select, type_coerce, update
+
+from headway.model.names import BuildId
 from headway.model.rollout import LIVE, Phase, Rollout
-from headway.server.database.tables import rollouts
+from headway.server.database.tables import Document, rollouts
 
 
 def put(connection: Connection, state: Rollout) -> None:
@@ -26,6 +30,59 @@ def newest(connection: Connection, app: str, limit: int) -> tuple[Rollout, ...]:
     """The app's last rollouts, newest first."""
     query = select(rollouts.c.state).where(rollouts.c.app == app)
     return tuple(connection.scalars(query.order_by(rollouts.c.seq.desc()).limit(limit)))
+
+
+def page(
+    connection: Connection, app: str, limit: int, *, before: int | None = None
+) -> tuple[tuple[int, Rollout], ...]:
+    """The app's last rollouts with their numbers, newest first: those before the number."""
+    query = select(rollouts.c.seq, rollouts.c.state).where(rollouts.c.app == app)
+    if before is not None:
+        query = query.where(rollouts.c.seq < before)
+    rows = connection.execute(query.order_by(rollouts.c.seq.desc()).limit(limit))
+    return tuple((row.seq, row.state) for row in rows)
+
+
+class Past(Struct, frozen=True):
+    """What statistics need to know of a rollout, which is little of it."""
+
+    id: str
+    target: BuildId
+    started_at: float
+    phase: Phase
+    ended_at: float | None = None
+    hotfix: bool = False
+    release: str = ""
+
+
+def since(connection: Connection, app: str, moment: float) -> tuple[Past, ...]:
+    """The app's rollouts that began at that moment or later, oldest first."""
+
+    def newest() -> Iterator[Past]:
+        query = select(type_coerce(rollouts.c.state, Document(Past))).where(rollouts.c.app == app)
+        for past in connection.scalars(query.order_by(rollouts.c.seq.desc())):
+            if past.started_at < moment:
+                return
+            yield past
+
+    return tuple(newest())[::-1]
+
+
+def following(connection: Connection, app: str, after: int, most: int = 500) -> tuple[Rollout, ...]:
+    """Those that came after the number, oldest first, up to the first that has succeeded."""
+    query = select(rollouts.c.state).where(rollouts.c.app == app, rollouts.c.seq > after)
+    found: list[Rollout] = []
+    for state in connection.scalars(query.order_by(rollouts.c.seq).limit(most)):
+        found.append(state)
+        if state.phase is Phase.SUCCEEDED:
+            break
+    return tuple(found)
+
+
+def number(connection: Connection, rollout: str) -> int:
+    """The number of a rollout that is known."""
+    query = select(rollouts.c.seq).where(rollouts.c.id == rollout)
+    return connection.scalar(query) or 0
 
 
 def live(connection: Connection) -> tuple[Rollout, ...]:

@@ -210,6 +210,32 @@ tokens = Table(
     Column("created_at", Float, nullable=False),
 )
 
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("issuer", Text),
+    Column("subject", Text),
+    Column("created_at", Float, nullable=False),
+    Column("seen_at", Float),
+    UniqueConstraint("issuer", "subject"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("id", String(16), nullable=False, unique=True),
+    Column("name", String(128), nullable=False),
+    Column("token", String(64), nullable=False),
+    Column("opened_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("browser", String(200), nullable=False),
+)
+
 trains = Table(
     "trains",
     metadata,
