@@ -26,7 +26,7 @@ COMPLETION = "_HEADWAY_COMPLETE"
 
 NOUNS = {
     "agent": "Run a node: follow the signal and keep its apps at their builds.",
-    "announcement": "See what has not arrived at a webhook, and send it again.",
+    "announcement": "See what has not arrived at a webhook, a graph or a forge, and send it again.",
     "app": "Set up apps and look at them.",
     "build": "Publish builds, make them from commits, and list them.",
     "chat": "Talk to an app's train, line by line, in the words of the chat.",
