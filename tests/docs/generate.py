@@ -193,11 +193,12 @@ def _takes(method: Callable[..., Any]) -> str:
     hints = typing.get_type_hints(method)
     hints.pop("return", None)
     bodies = [_shown(hint) for hint in hints.values() if _is_body(hint)]
+    source = inspect.getsource(method)
     queries = [
         f"`?{name}=`"
         for name, parameter in inspect.signature(method).parameters.items()
-        if f'"{name}": ' in inspect.getsource(method)
-        and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        if f'"{name}": ' in source or f"most={name})" in source
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
     return " ".join(bodies + queries)
 

@@ -40,11 +40,7 @@ def node() -> None:
 def list_(call: Call, app: str | None, tier: str | None, state: str | None) -> None:
     """List nodes, what they run and how they stand to the signal."""
     with connect(call) as client:
-        found = [
-            status
-            for status in client.nodes(app)
-            if tier in {None, status.tier} and state in {None, status.state.value}
-        ]
+        found = client.nodes(app, tier, NodeState(state) if state else None)
     answer(call, found, lambda: _list(found, time.time()))
 
 

@@ -39,7 +39,7 @@ from headway.model.release_views import (
     SuspectsView,
 )
 from headway.model.report import Enrolment, Report
-from headway.model.rollout import Rollout
+from headway.model.rollout import NodeState, Rollout
 from headway.model.schedule import Frozen
 from headway.model.views import (
     ActionRequest,
@@ -135,10 +135,10 @@ class Client(Wire):
         """Hand in a published build's attestation. [POST /v1/apps/{app}/builds, deployer]"""
         return self.call("POST", f"/v1/apps/{segment(app)}/builds", Build, attestation)
 
-    def builds(self, app: str, limit: int = 50) -> list[Build]:
+    def builds(self, app: str, limit: int | None = 50) -> list[Build]:
         """An app's builds, newest first. [GET /v1/apps/{app}/builds, viewer]"""
         path = f"/v1/apps/{segment(app)}/builds"
-        return self.call("GET", path, list[Build], params={"limit": limit})
+        return list(self.each(path, Build, most=limit))
 
     def build(self, app: str, prefix: str) -> Build:
         """A build by the first digits of its id. [GET /v1/apps/{app}/builds/{prefix}, viewer]"""
@@ -175,10 +175,10 @@ class Client(Wire):
         """Start a rollout. [POST /v1/apps/{app}/rollouts, deployer]"""
         return self.call("POST", f"/v1/apps/{segment(app)}/rollouts", RolloutView, request)
 
-    def rollouts(self, app: str, limit: int = 20) -> list[Rollout]:
+    def rollouts(self, app: str, limit: int | None = 20) -> list[Rollout]:
         """An app's rollouts, newest first. [GET /v1/apps/{app}/rollouts, viewer]"""
         path = f"/v1/apps/{segment(app)}/rollouts"
-        return self.call("GET", path, list[Rollout], params={"limit": limit})
+        return list(self.each(path, Rollout, most=limit))
 
     def rollout(self, rollout: str) -> RolloutView:
         """A rollout, tier by tier, and its next action. [GET /v1/rollouts/{id}, viewer]"""
@@ -224,10 +224,10 @@ class Client(Wire):
         path = f"/v1/apps/{segment(app)}/queue"
         return self.call("GET", path, QueueView, patience=GIT_SECONDS)
 
-    def releases(self, app: str, limit: int = 20) -> list[Release]:
+    def releases(self, app: str, limit: int | None = 20) -> list[Release]:
         """An app's releases, newest first. [GET /v1/apps/{app}/releases, viewer]"""
         path = f"/v1/apps/{segment(app)}/releases"
-        return self.call("GET", path, list[Release], params={"limit": limit})
+        return list(self.each(path, Release, most=limit))
 
     def cut_release(self, app: str, request: CutRequest) -> ReleaseView:
         """Cut a release from main. [POST /v1/apps/{app}/releases, deployer]"""
@@ -281,9 +281,12 @@ class Client(Wire):
         """Take the shift, or hand it over. [POST /v1/apps/{app}/shift, deployer]"""
         return self.call("POST", f"/v1/apps/{segment(app)}/shift", ScheduleView, request)
 
-    def nodes(self, app: str | None = None) -> list[NodeStatus]:
-        """Every node of one app or of all. [GET /v1/nodes, viewer]"""
-        return self.call("GET", "/v1/nodes", list[NodeStatus], params={"app": app})
+    def nodes(
+        self, app: str | None = None, tier: str | None = None, state: NodeState | None = None
+    ) -> list[NodeStatus]:
+        """Every node, or those of one app, tier or state. [GET /v1/nodes, viewer]"""
+        wanted = {"app": app, "tier": tier, "state": state}
+        return list(self.each("/v1/nodes", NodeStatus, wanted))
 
     def node(self, node: str) -> list[NodeStatus]:
         """One node, once for each of its apps. [GET /v1/nodes/{node}, viewer]"""
@@ -318,7 +321,7 @@ class Client(Wire):
 
     def holds(self) -> list[Hold]:
         """Every hold in force. [GET /v1/holds, viewer]"""
-        return self.call("GET", "/v1/holds", list[Hold])
+        return list(self.each("/v1/holds", Hold))
 
     def add_hold(self, request: HoldRequest) -> Hold:
         """Hold an app, a tier or a node. [POST /v1/holds, deployer]"""
@@ -328,10 +331,10 @@ class Client(Wire):
         """Lift a hold. [DELETE /v1/holds/{id}, deployer]"""
         self.send("DELETE", f"/v1/holds/{segment(hold)}")
 
-    def deliveries(self, dead: bool = False, limit: int = 50) -> list[Delivery]:
+    def deliveries(self, dead: bool = False, limit: int | None = 50) -> list[Delivery]:
         """Announcements that have not arrived. [GET /v1/announcements, viewer]"""
-        params = {"dead": "true" if dead else "false", "limit": str(limit)}
-        return self.call("GET", "/v1/announcements", list[Delivery], params=params)
+        wanted = {"dead": "true" if dead else "false"}
+        return list(self.each("/v1/announcements", Delivery, wanted, most=limit))
 
     def retry_delivery(self, delivery: int) -> None:
         """Send again what was given up. [POST /v1/announcements/{delivery}/retry, deployer]"""
@@ -345,17 +348,20 @@ class Client(Wire):
         limit: int = 50,
         release: str | None = None,
         told: bool = False,
+        before: int | None = None,
     ) -> list[JournalEntry]:
-        """What came after ``after``, or else the newest; oldest first. [GET /v1/journal, viewer]"""
+        """What came after ``after``, or else the newest before ``before``; oldest first.
+        [GET /v1/journal, viewer]
+        """
         params: dict[str, str | int | None] = {
             "app": app,
             "rollout": rollout,
             "release": release,
             "after": after,
-            "limit": limit,
+            "before": before,
             "told": "true" if told else None,
         }
-        return self.call("GET", "/v1/journal", list[JournalEntry], params=params)
+        return list(self.each("/v1/journal", JournalEntry, params, most=limit))
 
     def events(self, last: str = "") -> AbstractContextManager[Iterator[httpx2.ServerSentEvent]]:
         """One connection to what happens, from ``last`` on; ``headway.client.events`` keeps it up.
@@ -369,7 +375,7 @@ class Client(Wire):
 
     def tokens(self) -> list[TokenView]:
         """Every token's name and role. [GET /v1/tokens, admin]"""
-        return self.call("GET", "/v1/tokens", list[TokenView])
+        return list(self.each("/v1/tokens", TokenView))
 
     def revoke_token(self, name: str) -> None:
         """End a token. [DELETE /v1/tokens/{name}, admin]"""
@@ -381,7 +387,7 @@ class Client(Wire):
 
     def users(self) -> list[UserView]:
         """Everybody who may sign in. [GET /v1/users, admin]"""
-        return self.call("GET", "/v1/users", list[UserView])
+        return list(self.each("/v1/users", UserView))
 
     def change_role(self, name: str, request: RoleRequest) -> UserView:
         """Give a user another role, at once. [PUT /v1/users/{name}/role, admin]"""

@@ -1,19 +1,24 @@
 """Requests and answers: values to bytes and back, problems to errors, silence to Unreachable."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx2
 import msgspec
 
 from headway import __version__
 from headway.client.problems import error_for
-from headway.errors import HeadwayError, InvalidInput, Unreachable
+from headway.errors import Busy, HeadwayError, InvalidInput, Unreachable
 
 T = TypeVar("T")
+
+PAGE = 1000
+"""The most that is asked for at a time."""
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -21,13 +26,25 @@ SILENCE_SECONDS = 30.0
 """A stream has a heartbeat; one that is silent for this long is dead."""
 
 
+TRIES = 4
+"""How often the same is asked of a server that asks for patience."""
+LONGEST_WAIT_SECONDS = 60.0
+"""A server that asks for more patience is not waited for."""
+
+
 class Wire:
     """A connection pool to one server, which speaks bytes, msgspec types and Headway's errors."""
 
     def __init__(
-        self, url: str, token: str = "", *, transport: httpx2.BaseTransport | None = None
+        self,
+        url: str,
+        token: str = "",
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = base_url(url)
+        self._sleep = sleep
         headers = {"User-Agent": f"headway/{__version__}", "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -66,6 +83,29 @@ class Wire:
     ) -> T:
         """Send a request and decode its answer, which may take ``patience`` seconds."""
         response = self.send(method, path, body=body, params=params, patience=patience)
+        return self._read(path, response, into)
+
+    def each(
+        self,
+        path: str,
+        kind: type[T],
+        params: Mapping[str, str | int | None] | None = None,
+        most: int | None = None,
+    ) -> Iterator[T]:
+        """What a list has, page by page as it is asked for: the first ``most``, or all of it."""
+        asked, left = dict(params or {}), most
+        while left is None or left > 0:
+            asked["limit"] = PAGE if left is None else min(left, PAGE)
+            response = self.send("GET", path, params=asked)
+            yield from (shown := self._read(path, response, list[kind]))  # type: ignore[valid-type]
+            following = response.links.get("next", {}).get("url", "")
+            onward = dict(parse_qsl(urlsplit(following).query))
+            if not onward or not shown:
+                return
+            asked |= onward
+            left = None if left is None else left - len(shown)
+
+    def _read(self, path: str, response: httpx2.Response, into: type[T]) -> T:
         try:
             return msgspec.json.decode(response.content, type=into)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -84,8 +124,31 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         patience: float = ANSWER_SECONDS,
     ) -> httpx2.Response:
-        """Send a request; whatever is no success becomes the error that it stands for."""
+        """Send a request; whatever is no success becomes the error that it stands for.
+
+        When the server asks for patience it is asked again a few times, after what it says.
+        """
         given = {key: value for key, value in (params or {}).items() if value is not None}
+        tries = TRIES if body is None or isinstance(body, msgspec.Struct | bytes | list) else 1
+        for left in reversed(range(tries)):
+            try:
+                return self._send(method, path, body, given, headers, patience)
+            except Busy as error:
+                if not left or not 0 < error.after <= LONGEST_WAIT_SECONDS:
+                    raise
+                # Those who were sent away together do not come back together.
+                self._sleep(error.after * random.uniform(1.0, 1.5))  # noqa: S311 - jitter
+        raise AssertionError("unreachable")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        given: Mapping[str, str | int],
+        headers: Mapping[str, str] | None,
+        patience: float,
+    ) -> httpx2.Response:
         try:
             response = self._http.request(
                 method,
@@ -129,7 +192,15 @@ class Wire:
                 "give that address as the server, the token is not sent there by itself"
             )
         if not 200 <= status < 300:
-            raise error_for(status, body, self.url)
+            error = error_for(status, body, self.url)
+            if isinstance(error, Busy):
+                error.after = _seconds(headers.get("retry-after", ""))
+            raise error
+
+
+def _seconds(header: str) -> float:
+    """What Retry-After says in seconds, as Headway writes it; 0 for anything else."""
+    return float(header) if header.isascii() and header.isdigit() and len(header) < 9 else 0.0
 
 
 def base_url(url: str) -> str:

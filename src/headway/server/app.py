@@ -46,6 +46,7 @@ from headway.server.api.document import document
 from headway.server.auth.rules import Rule, admit, check_rules
 from headway.server.measuring import measuring
 from headway.server.plane import ControlPlane
+from headway.server.turnstile import LimitSettings, Turnstile
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -133,7 +134,11 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
 log = structlog.get_logger()
 
 
-def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = ()) -> Litestar:
+def create_app(
+    plane: ControlPlane,
+    more: tuple[ControllerRouterHandler, ...] = (),
+    limits: LimitSettings | None = None,
+) -> Litestar:
     """The application that serves ``plane``, which it starts and closes; ``more`` adds routes.
 
     Raises RuntimeError when a route does not say who may use it.
@@ -156,7 +161,12 @@ def create_app(plane: ControlPlane, more: tuple[ControllerRouterHandler, ...] = 
         },
         exception_handlers=problems.HANDLERS,
         lifespan=[lifespan],
-        state=State({"plane": plane}),
+        state=State(
+            {
+                "plane": plane,
+                "turnstile": Turnstile(limits or LimitSettings(), time.monotonic),
+            }
+        ),
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,

@@ -14,6 +14,7 @@ from headway.chat.settings import ChatSettings
 from headway.model.names import Name
 from headway.model.source import Address
 from headway.model.views import CollectRequest, RepackRequest
+from headway.server.turnstile import LimitSettings
 
 Hour = Annotated[int, Meta(ge=0, le=23)]
 
@@ -167,6 +168,8 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The private key of the certificate, where that is in a file of its own."""
     forges: dict[Name, ForgeSettings] = {}
     """The forges that apps may name."""
+    limits: LimitSettings = LimitSettings()
+    """How often the API and the cockpit may be asked."""
     smoke_programs: tuple[str, ...] = ()
     """The programs that smoke tests may run on this host, by their absolute paths. They run as the
     server's user, so name what an app's admin may do there, and no interpreter."""

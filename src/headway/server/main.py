@@ -182,7 +182,7 @@ class Listening(uvicorn.Server):
     def __init__(self, plane: ControlPlane, config: ServerConfig) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(plane, (cockpit(plane),)),
+                create_app(plane, (cockpit(plane),), config.limits),
                 ssl_certfile=config.tls_certificate,
                 ssl_keyfile=config.tls_key,
                 http=partial(_connection, plane),  # type: ignore[arg-type]

@@ -41,13 +41,13 @@ class ReleaseBook:
             raise NotFound(f"there is no release {release[:80]}; see `headway release list`")
         return state
 
-    async def newest(self, app: str, limit: int) -> list[Release]:
-        """An app's releases, newest first. Raises NotFound."""
+    async def newest(self, app: str, limit: int, before: int | None = None) -> list[Release]:
+        """An app's releases, newest first; those numbered below ``before``. Raises NotFound."""
 
         def read(connection: Connection) -> tuple[Release, ...]:
             if apps.get(connection, app) is None:
                 raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
-            return releases.newest(connection, app, limit)
+            return releases.newest(connection, app, limit, before)
 
         return [*await self._database.read(read)]
 

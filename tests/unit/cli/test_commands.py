@@ -252,8 +252,11 @@ def test_for_counts_from_now(headway: Any, api: FakeApi, call: str, kind: Any) -
 
 def test_nodes_are_chosen_by_app_tier_and_state(headway: Any, api: FakeApi) -> None:
     assert headway("node", "list", "--app", "web").code == 0
-    assert api.asked[-1].query == {"app": ["web"]}
+    assert api.asked[-1].query == {"app": ["web"], "limit": ["1000"]}
     assert len(headway("node", "list", "--state", "failed", "--tier", "production", "--json").json)
+    asked = {"state": ["failed"], "tier": ["production"], "limit": ["1000"]}
+    assert api.asked[-1].query == asked
+    api.on("GET", "/v1/nodes", [])
     assert headway("node", "list", "--state", "done").out == "No node matches.\n"
     assert headway("node", "list", "--tier", "canary", "--json").json == []
 

@@ -175,5 +175,5 @@ def test_what_is_not_given_is_no_parameter() -> None:
     client.nodes()
     assert [str(url) for url in asked] == [
         "http://server/v1/journal?app=web&after=0&limit=50",
-        "http://server/v1/nodes",
+        "http://server/v1/nodes?limit=1000",
     ]

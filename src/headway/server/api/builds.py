@@ -2,7 +2,7 @@
 
 import asyncio
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from sqlalchemy import Connection
 
@@ -12,7 +12,8 @@ from headway.builds.storage.port import read_whole
 from headway.errors import NotFound, Refused, Untrusted
 from headway.model.access import Identity
 from headway.model.build import Build
-from headway.server.api.given import Caller, InPath, Limit, Plane
+from headway.server.api.given import AnyRequest, Caller, InPath, Plane
+from headway.server.api.pages import Cursor, Limit, page, place
 from headway.server.auth.rules import Rule
 from headway.server.database import apps, builds, journal
 from headway.server.lookup import find_build
@@ -61,15 +62,18 @@ async def register_build(
 
 
 @get("/v1/apps/{app:str}/builds", opt={"role": Rule.VIEWER}, summary="An app's builds")
-async def list_builds(app: InPath, plane: Plane, limit: Limit = 50) -> list[Build]:
+async def list_builds(
+    app: InPath, plane: Plane, request: AnyRequest, limit: Limit = 50, cursor: Cursor = None
+) -> Response[list[Build]]:
     """Newest first."""
+    before = place(cursor, int)
 
-    def read(connection: Connection) -> tuple[Build, ...]:
+    def read(connection: Connection) -> tuple[tuple[int, Build], ...]:
         if apps.get(connection, app) is None:
             raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
-        return builds.newest(connection, app, limit)
+        return builds.numbered(connection, app, limit + 1, before)
 
-    return list(await plane.database.read(read))
+    return page(request, await plane.database.read(read), limit)
 
 
 @get(

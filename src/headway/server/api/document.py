@@ -8,7 +8,7 @@ what is refused how, from each route's options.
 import inspect
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 from litestar import Litestar, Response
@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import KwargDefinition
 
 from headway.errors import (
+    Busy,
     Denied,
     HeadwayError,
     InvalidInput,
@@ -42,7 +43,7 @@ GIVES = "gives"
 
 _PROBLEM = "application/problem+json"
 _SCHEMAS = "#/components/schemas/{name}"
-_ANYWHERE = (HeadwayError, Unreachable, StorageFailed)
+_ANYWHERE = (Busy, HeadwayError, Unreachable, StorageFailed)
 
 Schema = dict[str, Any]
 
@@ -84,13 +85,17 @@ def _types(handler: HTTPRouteHandler) -> Iterator[Any]:
     hints = get_type_hints(handler.fn, include_extras=True)
     if "data" in hints:
         yield hints["data"]
-    if _is_value(hints["return"]):
-        yield hints["return"]
+    if (gives := _gives(handler)) is not None:
+        yield gives
 
 
-def _is_value(gives: Any) -> bool:
-    kind = getattr(gives, "__origin__", gives)
-    return kind is not type(None) and not (isinstance(kind, type) and issubclass(kind, Response))
+def _gives(handler: HTTPRouteHandler) -> Any:
+    """The type of the answer; None for nothing, bytes and streams."""
+    gives = get_type_hints(handler.fn, include_extras=True)["return"]
+    kind = get_origin(gives) or gives
+    if isinstance(kind, type) and issubclass(kind, Response):
+        (gives,) = get_args(gives) or (None,)
+    return None if gives in {None, type(None), bytes, Any} else gives
 
 
 def _operation(handler: HTTPRouteHandler, given: Schema, named: Mapping[str, Schema]) -> Schema:
@@ -133,8 +138,7 @@ def _answers(handler: HTTPRouteHandler, given: Schema, named: Mapping[str, Schem
     }
     done = answers[str(handler.status_code)]
     done["description"] = given["summary"]
-    gives = get_type_hints(handler.fn, include_extras=True)["return"]
-    if _is_value(gives):
+    if (gives := _gives(handler)) is not None:
         done["content"] = {"application/json": {"schema": named[str(gives)]}}
     elif media := handler.opt.get(GIVES):
         done["content"] = {kind: {"schema": {"type": "string"}} for kind in media}
@@ -142,6 +146,8 @@ def _answers(handler: HTTPRouteHandler, given: Schema, named: Mapping[str, Schem
         done["content"]["text/event-stream"]["schema"] = {"type": "string"}
     elif "HEAD" in handler.http_methods:
         done.pop("content", None)
+    if any(one["name"] == "limit" for one in given.get("parameters", ())):
+        done["headers"] = _LINK
     return answers
 
 
@@ -199,7 +205,22 @@ def _refusal(status: int) -> Schema:
     return made
 
 
+_LINK: Schema = {
+    "Link": {
+        "description": "The page that follows, if there is one, as RFC 8288 writes it.",
+        "required": False,
+        "schema": {"type": "string"},
+    }
+}
+
 _HEADERS: dict[int, Schema] = {
+    429: {
+        "Retry-After": {
+            "description": "After so many seconds there may be another try.",
+            "required": False,
+            "schema": {"type": "integer"},
+        }
+    },
     401: {
         "WWW-Authenticate": {
             "description": "`Bearer`: how to say who calls.",

@@ -1,7 +1,8 @@
 """What the routes are given: the control plane, the caller, and values from the request."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
@@ -12,4 +13,4 @@ Plane = NamedDependency[ControlPlane]
 Caller = NamedDependency[Identity]
 InPath = Annotated[str, PathParameter()]
 Filter = Annotated[str | None, QueryParameter()]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="At most this many")]
+AnyRequest = Request[Any, Any, Any]

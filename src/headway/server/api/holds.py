@@ -1,20 +1,25 @@
 """Holds on apps, their trains, tiers and nodes."""
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.params import JSONBody
 
 from headway.errors import NotFound
-from headway.model.hold import Hold
+from headway.model.hold import Hold, Scope
 from headway.model.views import HoldRequest
 from headway.server import holding
-from headway.server.api.given import Caller, InPath, Plane
+from headway.server.api.given import AnyRequest, Caller, InPath, Plane
+from headway.server.api.pages import Cursor, Limit, page, place
 from headway.server.auth.rules import Rule
 
 
 @get("/v1/holds", opt={"role": Rule.VIEWER}, summary="Every hold")
-async def list_holds(plane: Plane) -> list[Hold]:
+async def list_holds(
+    plane: Plane, request: AnyRequest, limit: Limit = 500, cursor: Cursor = None
+) -> Response[list[Hold]]:
     """Those of apps and tiers first, oldest first; those that have lapsed are left out."""
-    return await holding.in_force(plane)
+    after = place(cursor, tuple[bool, float, str])
+    placed = [(_order(hold), hold) for hold in await holding.in_force(plane)]
+    return page(request, [one for one in placed if after is None or one[0] > after], limit)
 
 
 @post(
@@ -32,3 +37,7 @@ async def place_hold(data: JSONBody[HoldRequest], plane: Plane, caller: Caller) 
 async def lift_hold(hold: InPath, plane: Plane, caller: Caller) -> None:
     """What waited for it goes on by itself."""
     await holding.lift(plane, hold, caller.name)
+
+
+def _order(hold: Hold) -> tuple[bool, float, str]:
+    return hold.scope is Scope.NODE, hold.at, hold.id

@@ -19,7 +19,7 @@ from headway.model.signal import record_key, signal_key
 from headway.model.views import Packet, Problem
 from headway.server.api.frames import stream
 from headway.server.api.given import Caller, Plane
-from headway.server.auth.rules import Rule
+from headway.server.auth.rules import FREE, Rule
 from headway.signals.frames import HEARTBEAT, HEARTBEAT_SECONDS
 from headway.signals.hub import Hub
 from headway.signals.requests import check_apps, decode
@@ -81,7 +81,7 @@ async def peers(data: JSONBody[PeerAsk], plane: Plane, caller: Caller) -> PeerAn
 
 @post(
     "/v1/hub/reports",
-    opt={"role": Rule.PUBLIC, "takes": {"application/json": list[Packet]}},
+    opt={"role": Rule.PUBLIC, "takes": {"application/json": list[Packet]}, FREE: True},
     status_code=200,
     summary="Pass on the reports of many nodes",
 )

@@ -1,23 +1,41 @@
 """Nodes, as people see them."""
 
-from litestar import delete, get, post, put
-from litestar.params import JSONBody
+from typing import Annotated
+
+from litestar import Response, delete, get, post, put
+from litestar.params import JSONBody, QueryParameter
 
 from headway.errors import NotFound, Refused
+from headway.model.rollout import NodeState
 from headway.model.signal import NodeHold
 from headway.model.views import NodeHoldRequest, NodeStatus, PinRequest
-from headway.server.api.given import Caller, Filter, InPath, Plane
+from headway.server.api.given import AnyRequest, Caller, Filter, InPath, Plane
+from headway.server.api.pages import Cursor, Limit, page, place
 from headway.server.auth.rules import Rule
 from headway.server.lookup import find_build
 from headway.server.show import show_nodes
 
+OfState = Annotated[
+    NodeState | None, QueryParameter(name="state", description="Only those that stand so")
+]
+
 
 @get("/v1/nodes", opt={"role": Rule.VIEWER, "errors": (NotFound,)}, summary="Every node")
-async def list_nodes(plane: Plane, app: Filter = None) -> list[NodeStatus]:
-    """Once for each app that it runs, or of one app only."""
+async def list_nodes(
+    plane: Plane,
+    request: AnyRequest,
+    app: Filter = None,
+    tier: Filter = None,
+    stands: OfState = None,
+    limit: Limit = 500,
+    cursor: Cursor = None,
+) -> Response[list[NodeStatus]]:
+    """By name, once for each app that it runs, or of one app, tier or state only."""
     if app is not None:
         await plane.engine.situation(app)
-    return await show_nodes(plane, app=app)
+    after = place(cursor, tuple[str, str])
+    found = await show_nodes(plane, app, tier=tier, state=stands, after=after, limit=limit + 1)
+    return page(request, [((one.node, one.app), one) for one in found], limit)
 
 
 @get("/v1/nodes/{node:str}", opt={"role": Rule.VIEWER}, summary="One node")

@@ -1,5 +1,6 @@
 """Every error as a Problem: a code that programs compare, and one sentence for people."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,7 +8,15 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from headway.errors import HeadwayError, InvalidInput, NotFound, Refused, TooLarge, Unauthenticated
+from headway.errors import (
+    Busy,
+    HeadwayError,
+    InvalidInput,
+    NotFound,
+    Refused,
+    TooLarge,
+    Unauthenticated,
+)
 from headway.model.views import Problem
 
 log = structlog.get_logger()
@@ -19,7 +28,11 @@ def on_refusal(request: _AnyRequest, error: HeadwayError) -> Response[Problem]:
     """What Headway refuses on purpose."""
     if error.status >= 500:
         log.warning("request failed", path=request.url.path, code=error.code, why=error.sentence)
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+    headers = {}
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    elif isinstance(error, Busy) and error.after > 0:
+        headers["Retry-After"] = str(math.ceil(error.after))
     return _answer(Problem(error.code, error.sentence, error.status), headers)
 
 

@@ -1,6 +1,6 @@
 """Releases and the changes that wait for one."""
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody
 
 from headway.core.release import notes
@@ -17,7 +17,8 @@ from headway.model.release_views import (
     RevertRequest,
     SuspectsView,
 )
-from headway.server.api.given import Caller, InPath, Limit, Plane
+from headway.server.api.given import AnyRequest, Caller, InPath, Plane
+from headway.server.api.pages import Cursor, Limit, page, place
 from headway.server.auth.rules import Rule
 
 
@@ -32,9 +33,12 @@ async def show_queue(app: InPath, plane: Plane) -> QueueView:
 
 
 @get("/v1/apps/{app:str}/releases", opt={"role": Rule.VIEWER}, summary="An app's releases")
-async def list_releases(app: InPath, plane: Plane, limit: Limit = 20) -> list[Release]:
+async def list_releases(
+    app: InPath, plane: Plane, request: AnyRequest, limit: Limit = 20, cursor: Cursor = None
+) -> Response[list[Release]]:
     """Newest first."""
-    return await plane.releases.newest(app, limit)
+    found = await plane.releases.newest(app, limit + 1, place(cursor, int))
+    return page(request, [(one.number, one) for one in found], limit)
 
 
 @post(

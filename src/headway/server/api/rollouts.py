@@ -1,13 +1,14 @@
 """Rollouts and what people do to them."""
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
 from headway.errors import NotFound, Refused, StaleView
 from headway.model.rollout import Rollout
 from headway.model.views import ActionRequest, DeployRequest, RolloutView
-from headway.server.api.given import Caller, InPath, Limit, Plane
+from headway.server.api.given import AnyRequest, Caller, InPath, Plane
+from headway.server.api.pages import Cursor, Limit, page, place
 from headway.server.auth.rules import Rule
 from headway.server.database import apps, rollouts
 from headway.server.lookup import find_build
@@ -31,15 +32,18 @@ async def deploy(
 
 
 @get("/v1/apps/{app:str}/rollouts", opt={"role": Rule.VIEWER}, summary="An app's rollouts")
-async def list_rollouts(app: InPath, plane: Plane, limit: Limit = 20) -> list[Rollout]:
+async def list_rollouts(
+    app: InPath, plane: Plane, request: AnyRequest, limit: Limit = 20, cursor: Cursor = None
+) -> Response[list[Rollout]]:
     """Newest first."""
+    before = place(cursor, int)
 
-    def read(connection: Connection) -> tuple[Rollout, ...]:
+    def read(connection: Connection) -> tuple[tuple[int, Rollout], ...]:
         if apps.get(connection, app) is None:
             raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
-        return rollouts.newest(connection, app, limit)
+        return rollouts.numbered(connection, app, limit + 1, before)
 
-    return list(await plane.database.read(read))
+    return page(request, await plane.database.read(read), limit)
 
 
 @get("/v1/rollouts/{rollout:str}", opt={"role": Rule.VIEWER}, summary="One rollout")

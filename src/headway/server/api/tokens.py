@@ -2,7 +2,7 @@
 
 import re
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
@@ -10,7 +10,8 @@ from headway.core.rollout import HEADWAY
 from headway.errors import InvalidInput, NotFound, Refused
 from headway.model.access import Role
 from headway.model.views import TokenCreated, TokenRequest, TokenView
-from headway.server.api.given import Caller, InPath, Plane
+from headway.server.api.given import AnyRequest, Caller, InPath, Plane
+from headway.server.api.pages import Cursor, Limit, page, place
 from headway.server.auth.callers import fingerprint, new_secret
 from headway.server.auth.rules import Rule
 from headway.server.database import journal, tokens
@@ -49,10 +50,14 @@ async def create_token(data: JSONBody[TokenRequest], plane: Plane, caller: Calle
 
 
 @get("/v1/tokens", opt={"role": Rule.ADMIN}, summary="Every token")
-async def list_tokens(plane: Plane) -> list[TokenView]:
+async def list_tokens(
+    plane: Plane, request: AnyRequest, limit: Limit = 500, cursor: Cursor = None
+) -> Response[list[TokenView]]:
     """By name, without the secrets."""
-    found = await plane.database.read(tokens.every)
-    return [TokenView(token.name, token.role, token.created_at) for token in found]
+    after = place(cursor, str) or ""
+    found = await plane.database.read(lambda c: tokens.following(c, after, limit + 1))
+    views = [(one.name, TokenView(one.name, one.role, one.created_at)) for one in found]
+    return page(request, views, limit)
 
 
 @delete("/v1/tokens/{name:str}", opt={"role": Rule.ADMIN}, summary="Revoke a token")

@@ -1,12 +1,13 @@
 """Users: who may sign in."""
 
-from litestar import delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.params import JSONBody
 
 from headway.errors import Busy, InvalidInput, NotFound, Refused
 from headway.model.access import Role
 from headway.model.views import PasswordRequest, RoleRequest, UserRequest, UserView
-from headway.server.api.given import Caller, InPath, Plane
+from headway.server.api.given import AnyRequest, Caller, InPath, Plane
+from headway.server.api.pages import Cursor, Limit, page, place
 from headway.server.auth.rules import Rule
 from headway.server.database import users
 from headway.server.database.users import User
@@ -28,9 +29,14 @@ async def add_user(data: JSONBody[UserRequest], plane: Plane, caller: Caller) ->
 
 
 @get("/v1/users", opt={"role": Rule.ADMIN}, summary="Every user")
-async def list_users(plane: Plane) -> list[UserView]:
+async def list_users(
+    plane: Plane, request: AnyRequest, limit: Limit = 500, cursor: Cursor = None
+) -> Response[list[UserView]]:
     """By name, without anything secret."""
-    return [_view(plane, user) for user in await plane.database.read(users.every)]
+    after = place(cursor, str) or ""
+    known = await plane.database.read(users.every)
+    found = [(user.name, user) for user in known if user.name > after][: limit + 1]
+    return page(request, [(name, _view(plane, user)) for name, user in found], limit)
 
 
 @put(

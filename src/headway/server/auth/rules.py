@@ -10,11 +10,15 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute, WebSocketRoute
 
 from headway.core.words import one
-from headway.errors import Denied
+from headway.errors import Denied, Unauthenticated
 from headway.model.access import Identity, Role
 from headway.server.auth.callers import Callers, bearer
+from headway.server.turnstile import Turnstile, Whose
 
 OPTION = "role"
+
+FREE = "free"
+"""The option of public routes that are asked for by agents, of which many have one address."""
 
 IDENTIFY = "identify"
 """The option of routes whose callers are known by something other than a bearer token."""
@@ -34,16 +38,30 @@ class Rule(Enum):
 
 
 def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The guard of every route. Raises Unauthenticated or Denied."""
+    """The guard of every route. Raises Unauthenticated, Denied or Busy."""
     rule: Rule = handler.opt[OPTION]
+    turnstile: Turnstile = connection.app.state.turnstile
     if rule is Rule.PUBLIC:
+        if not handler.opt.get(FREE):
+            turnstile.pass_(Whose.ADDRESS, _address(connection))
         return
     identify = handler.opt.get(IDENTIFY, by_bearer)
-    caller: Identity = identify(connection)
+    try:
+        caller: Identity = identify(connection)
+    except Unauthenticated:
+        whose = Whose.FAILURE if identify is by_bearer else Whose.ADDRESS
+        turnstile.pass_(whose, _address(connection))
+        raise
+    if caller.role is not Role.NODE:
+        turnstile.pass_(Whose.TOKEN, caller.name)
     if caller.role not in rule.value:
         wanted = " or ".join(one(role) for role in sorted(rule.value))
         raise Denied(f"{caller.name} is {one(caller.role)}; this takes {wanted}")
     connection.scope["user"] = caller
+
+
+def _address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    return connection.client.host if connection.client is not None else ""
 
 
 def by_bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> Identity:

@@ -79,9 +79,15 @@ def astray(connection: Connection, places: Collection[str], limit: int) -> tuple
     )
 
 
-def pending(connection: Connection, dead: bool, limit: int) -> tuple[Delivery, ...]:
-    """What has not arrived: what was given up, or what is still tried."""
-    return _dispatches(connection, limit, dispatches.c.done.is_(False), dispatches.c.dead.is_(dead))
+def pending(connection: Connection, dead: bool, limit: int, after: int = 0) -> tuple[Delivery, ...]:
+    """What has not arrived, after a number: what was given up, or what is still tried."""
+    return _dispatches(
+        connection,
+        limit,
+        dispatches.c.done.is_(False),
+        dispatches.c.dead.is_(dead),
+        dispatches.c.id > after,
+    )
 
 
 def delivered(connection: Connection, delivery: int) -> None:

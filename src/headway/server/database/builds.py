@@ -20,8 +20,18 @@ def add(connection: Connection, build: Build, now: float) -> bool:
 
 def newest(connection: Connection, app: str, limit: int) -> tuple[Build, ...]:
     """The app's last published builds, newest first."""
-    query = select(builds.c.document).where(builds.c.app == app)
-    return tuple(connection.scalars(query.order_by(builds.c.seq.desc()).limit(limit)))
+    return tuple(one for _, one in numbered(connection, app, limit))
+
+
+def numbered(
+    connection: Connection, app: str, limit: int, before: int | None = None
+) -> tuple[tuple[int, Build], ...]:
+    """The app's last builds, newest first, each with its number; those ``before`` a number."""
+    query = select(builds.c.seq, builds.c.document).where(builds.c.app == app)
+    if before is not None:
+        query = query.where(builds.c.seq < before)
+    rows = connection.execute(query.order_by(builds.c.seq.desc()).limit(limit))
+    return tuple((row.seq, row.document) for row in rows)
 
 
 def find(connection: Connection, app: str, prefix: str) -> tuple[Build, ...]:

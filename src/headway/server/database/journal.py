@@ -46,10 +46,12 @@ def entries(
     rollout: str | None = None,
     release: str | None = None,
     after: int | None = None,
+    before: int | None = None,
     limit: int,
     told: bool = False,
 ) -> tuple[JournalEntry, ...]:
-    """Oldest first: the first ``limit`` after the number ``after``, or without it the newest.
+    """Oldest first: the first ``limit`` after the number ``after``, or without it the newest, of
+    those before ``before``.
 
     With ``told``, only what has a sentence: not how a train has taken note of its rollout.
     """
@@ -62,6 +64,8 @@ def entries(
         query = query.where(journal.c.rollout == rollout)
     if release is not None:
         query = query.where(journal.c.release == release)
+    if before is not None:
+        query = query.where(journal.c.seq < before)
     if after is None:
         rows = connection.execute(query.order_by(journal.c.seq.desc())).all()[::-1]
     else:

@@ -34,9 +34,13 @@ def get(connection: Connection, release: str) -> Release | None:
     return state
 
 
-def newest(connection: Connection, app: str, limit: int) -> tuple[Release, ...]:
-    """The app's last releases, newest first."""
+def newest(
+    connection: Connection, app: str, limit: int, before: int | None = None
+) -> tuple[Release, ...]:
+    """The app's last releases, newest first; those with a number below ``before``."""
     query = select(releases.c.state).where(releases.c.app == app)
+    if before is not None:
+        query = query.where(releases.c.number < before)
     return tuple(connection.scalars(query.order_by(releases.c.number.desc()).limit(limit)))
 
 

@@ -28,8 +28,18 @@ def get(connection: Connection, rollout: str) -> Rollout | None:
 
 def newest(connection: Connection, app: str, limit: int) -> tuple[Rollout, ...]:
     """The app's last rollouts, newest first."""
-    query = select(rollouts.c.state).where(rollouts.c.app == app)
-    return tuple(connection.scalars(query.order_by(rollouts.c.seq.desc()).limit(limit)))
+    return tuple(one for _, one in numbered(connection, app, limit))
+
+
+def numbered(
+    connection: Connection, app: str, limit: int, before: int | None = None
+) -> tuple[tuple[int, Rollout], ...]:
+    """The app's last rollouts, newest first, each with its number; those ``before`` a number."""
+    query = select(rollouts.c.seq, rollouts.c.state).where(rollouts.c.app == app)
+    if before is not None:
+        query = query.where(rollouts.c.seq < before)
+    rows = connection.execute(query.order_by(rollouts.c.seq.desc()).limit(limit))
+    return tuple((row.seq, row.state) for row in rows)
 
 
 def page(

@@ -40,6 +40,13 @@ def every(connection: Connection) -> tuple[Token, ...]:
     return tuple(Token(row.name, Role(row.role), row.hash, row.created_at) for row in rows)
 
 
+def following(connection: Connection, name: str, limit: int) -> tuple[Token, ...]:
+    """The first tokens whose name comes after ``name``, by name."""
+    query = select(tokens).where(tokens.c.name > name).order_by(tokens.c.name).limit(limit)
+    rows = connection.execute(query)
+    return tuple(Token(row.name, Role(row.role), row.hash, row.created_at) for row in rows)
+
+
 def revoke(connection: Connection, name: str) -> bool:
     """Remove a token; False when there is none of that name."""
     return connection.execute(delete(tokens).where(tokens.c.name == name)).rowcount > 0
