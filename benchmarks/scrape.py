@@ -1,9 +1,11 @@
 """What it costs to be watched: ``python -m benchmarks.scrape --json``.
 
-One control plane in this process, whose nodes are in the middle of a rollout. Between scrapes
+One control plane in this process, whose nodes are in the middle of a rollout, and of whose API
+every route has been used, well and badly. Between scrapes
 ``--moved`` of the nodes report something new. ``scrape_ms``: the median time of ``/metrics``, as
-the route answers it, with ``--nodes`` nodes. ``growth``: the same as a multiple of what it is with
-a hundredth of them. ``observe_ratio``: as a multiple of what the engine's own look at the app takes
+the route answers it, with ``--nodes`` nodes; ``cpu_ms`` is what it takes of a processor, which
+does not depend on who else is at work. ``growth``: that as a multiple of what it is with a
+hundredth of them. ``observe_ratio``: as a multiple of what the engine's own look at the app takes
 meanwhile, which happens up to ten times a second.
 """
 
@@ -28,6 +30,7 @@ from headway.model.report import Activity, Report
 from headway.model.signal import NodeRecord, Seat
 from headway.server.app import create_app
 from headway.server.auth.callers import fingerprint, new_secret
+from headway.server.auth.rules import routes
 from headway.server.database import apps, builds, rollouts, tokens
 from headway.server.database.connection import Database
 from headway.server.database.tokens import Token
@@ -44,6 +47,7 @@ class Costs(Struct):
     """Medians, in milliseconds, and how large the page is."""
 
     scrape: float
+    cpu: float
     observe: float
     page_kb: float
 
@@ -86,10 +90,14 @@ async def measure(nodes: int, moved: int, room: Path) -> Costs:
 
     await plane.database.write(write)
     plane.callers.admit(*await plane.database.read(tokens.every))
-    scrapes, looks, size = [], [], 0
+    scrapes, cpus, looks, size = [], [], [], 0
     # The engine is not started: nothing else runs while the clock does.
     web = create_app(plane)
     web.on_startup.clear()
+    for path, handler in routes(web):
+        for method in getattr(handler, "http_methods", ()):
+            for status in (200, 404):
+                plane.meters.answered(method, path, status, 0.01)
     client = AsyncTestClient(web)
     headers = {"Authorization": f"Bearer {secret}"}
     for turn in range(ROUNDS):
@@ -99,13 +107,16 @@ async def measure(nodes: int, moved: int, room: Path) -> Costs:
         known = await plane.engine.situation("web")
         plane.engine.view(known, time.time())
         looked = time.perf_counter()
+        spent = time.process_time()
         answer = await client.get("/metrics", headers=headers)
+        cpus.append(time.process_time() - spent)
         scrapes.append(time.perf_counter() - looked)
         looks.append(looked - began)
         assert answer.status_code == 200
         size = len(answer.content)
     await plane.close()
-    return Costs(statistics.median(scrapes) * 1000, statistics.median(looks) * 1000, size / 1000)
+    scrape, cpu, look = (statistics.median(times) * 1000 for times in (scrapes, cpus, looks))
+    return Costs(scrape, cpu, look, size / 1000)
 
 
 def _report(number: int, seq: int) -> Report:
@@ -130,7 +141,8 @@ def main() -> None:
     few, many = costs
     told = {
         "scrape_ms": round(many.scrape, 2),
-        "growth": round(many.scrape / few.scrape, 2),
+        "cpu_ms": round(many.cpu, 2),
+        "growth": round(many.cpu / few.cpu, 2),
         "observe_ratio": round(many.scrape / many.observe, 2),
         "page_kb": round(many.page_kb, 1),
     }

@@ -125,14 +125,14 @@ def test_requests_are_counted_by_route_and_not_by_address(
     fleet: RealFleet, scraped: Metrics
 ) -> None:
     with fleet.client() as client:
-        before = client.metrics().count("\nheadway_http_request_seconds_count")
+        before = client.metrics().count("\nheadway_http_requests_total")
         for number in range(20):
             for path in (f"/v1/rollouts/none-{number}", f"/nowhere/{number}"):
                 call(fleet.port, path, headers={"Authorization": f"Bearer {fleet.token}"})
         after = client.metrics()
     assert 'route="/v1/rollouts/{rollout}",status="4xx"' in after
     assert "nowhere" not in after
-    assert after.count("\nheadway_http_request_seconds_count") <= before + 3
+    assert after.count("\nheadway_http_requests_total") <= before + 3
 
 
 def test_without_a_token_there_is_nothing(fleet: RealFleet) -> None:

@@ -154,10 +154,11 @@ class Crier:
         self._meters.announced.labels(delivery.to, result).inc()
 
     def _link(self, announcement: Announcement) -> str:
+        """A metric leads to its graph, a rollout to its history, all else to the app."""
         page = f"{self._url}/apps/{quote(announcement.app)}"
-        if announcement.rollout:
-            page += f"/guard/{quote(announcement.rollout)}"
-        return page + (f"#{quote(announcement.metric)}" if announcement.metric else "")
+        if announcement.rollout and announcement.metric:
+            return f"{page}/guard/{quote(announcement.rollout)}#{quote(announcement.metric)}"
+        return page + (f"/history/{quote(announcement.rollout)}" if announcement.rollout else "")
 
     async def _again(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:

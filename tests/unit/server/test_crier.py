@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from msgspec import structs
 
 from headway.announce.webhook import Webhook, WebhookAnnouncer, read_secret, sign
 from headway.errors import Busy, Denied, InvalidInput, Refused, Unreachable
@@ -22,6 +24,9 @@ from headway.model.report import Report
 from headway.model.rollout import Rollout
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import DeployRequest
+from headway.server.app import create_app
+from headway.server.auth.rules import routes
+from headway.server.cockpit.routes import cockpit
 from headway.server.crier import AT_ONCE, GIVE_UP_AFTER, KEPT, PEACE, Crier
 from headway.server.database import announcements, apps
 from headway.server.database.connection import Database
@@ -165,6 +170,30 @@ async def test_it_arrives_with_a_link_to_the_graph(
     assert json.loads(body)["link"] == "https://headway.example/apps/web/guard/web-7#errors"
     assert await database.read(lambda c: announcements.pending(c, False, 9)) == ()
     await crier.close()
+
+
+async def test_a_link_leads_to_a_page_that_there_is(plane: ControlPlane) -> None:
+    told = plane.crier._link
+    links = [
+        told(NEWS),
+        told(structs.replace(NEWS, metric="")),
+        told(structs.replace(NEWS, metric="", rollout="")),
+    ]
+    app = create_app(plane, (cockpit(plane),))
+    pages = {path for path, _ in routes(app)}
+    for link, page in zip(
+        links,
+        (
+            "/apps/{app:str}/guard/{rollout:str}",
+            "/apps/{app:str}/history/{rollout:str}",
+            "/apps/{app:str}",
+        ),
+        strict=True,
+    ):
+        filled = page.replace("{app:str}", "web").replace("{rollout:str}", "web-7")
+        assert urlsplit(link).path == filled
+        assert page in pages
+    await plane.close()
 
 
 async def test_it_is_tried_again_later_and_later_and_then_given_up(

@@ -217,7 +217,7 @@ async def test_requests_are_counted_by_their_route(web: Web) -> None:
         await web(None, "GET", f"/nowhere/{number}")
         await web(None, "GET", "/v1/apps")
     page = (await web(Role.VIEWER, "GET", "/metrics")).text
-    assert samples(page, "headway_http_request_seconds_count") == {
+    assert samples(page, "headway_http_requests_total") == {
         ("GET", "/v1/apps/{app}", "4xx"): 5,
         ("GET", "/v1/apps", "4xx"): 5,
     }
