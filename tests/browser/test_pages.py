@@ -1,6 +1,5 @@
 """All pages in a real browser, with words that mean harm: nothing runs, nobody is kept out."""
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from headway.model.hold import Scope
@@ -8,25 +7,10 @@ from headway.model.plan import Checks, Step
 from headway.model.release_views import CutRequest
 from headway.model.releasing import Releasing
 from headway.model.views import HoldRequest, NodeHoldRequest
-from tests.acceptance.fleet import RealFleet, real_fleet
-from tests.browser.chromium import Page, chromium
+from tests.acceptance.fleet import RealFleet
+from tests.browser.chromium import Page
+from tests.browser.publishing import HOSTILE, publish
 from tests.repository import Origin, git
-
-HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)> \"'&\u202egpj"
-
-
-@pytest.fixture
-def fleet(tmp_path):
-    with real_fleet(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def page(program):
-    program("chromium")
-    with chromium() as opened:
-        opened.look(1280, 900)
-        yield opened
 
 
 def fill(fleet: RealFleet) -> list[str]:
@@ -65,18 +49,6 @@ def fill(fleet: RealFleet) -> list[str]:
         "audit",
         "settings",
     ]
-
-
-def publish(fleet: RealFleet, text: str) -> str:
-    tree = fleet.home / "tree"
-    tree.mkdir(exist_ok=True)
-    (tree / "page").write_text(text)
-    (tree / f"<img src=x onerror=alert({text})>").write_text(text)
-    done = fleet.headway(
-        *("build", "publish", str(tree), "--app", "web", "--commit", "abc"),
-        *("--subject", HOSTILE, "--json"),
-    )
-    return str(done.stdout.split('"id": "')[1][:64])
 
 
 def test_no_page_runs_what_somebody_wrote_and_none_keeps_anybody_out(

@@ -252,6 +252,7 @@ def stock_nodes(
     connection: Connection, now: float, live: str | None, text: str = "", scale: int = 1
 ) -> None:
     """Nodes in three tiers, some of them not as they should be."""
+    said: list[tuple[Report, float]] = []
     for tier, amount in TIERS.items():
         for index in range(amount * scale):
             name = f"{tier[:4]}-{index + 1:02}"
@@ -281,4 +282,5 @@ def stock_nodes(
                     counters={"requests": 1234.0},
                     inspection=seen,
                 )
-                reports.put(connection, ((report, now - 2),))
+                said.append((report, now - 2))
+    reports.put(connection, said)

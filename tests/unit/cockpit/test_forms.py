@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from headway.builds.publish import publish
 from headway.model.access import Role
 from headway.model.hold import Scope
-from headway.model.releasing import Releasing
+from headway.model.releasing import ConfigLane, Releasing
 from headway.model.schedule import Rota, Schedule
 from headway.server import holding, timetable
 from headway.server.database import apps, builds
@@ -289,13 +289,22 @@ async def test_the_journal_is_searched_and_taken_along(visitor: Visitor, clock: 
     assert "Nothing fits" in visitor.page.shown
 
 
-async def test_tokens_are_for_admins(visitor: Visitor, herd: Herd) -> None:
+async def test_the_lane_for_flags_leads_to_its_app(visitor: Visitor, herd: Herd) -> None:
+    lane = ConfigLane("web-flags", ("flags/", "<b>.toml"))
+    await configure(visitor, releases=Releasing(repository="/srv/web.git", config=lane))
+    await visitor.sign_in(Role.VIEWER)
+    await visitor.get("/apps/web/settings")
+    assert "flags/, <b>.toml go out as web-flags" in visitor.page.shown
+    assert "/apps/web-flags" in {link["href"] for link in visitor.page.all("a")}
+
+
+async def test_who_may_come_in_is_for_admins(visitor: Visitor, herd: Herd) -> None:
     await visitor.sign_in(Role.DEPLOYER, "bela")
     await visitor.get("/apps/web/settings")
-    assert "headway token new" not in visitor.page.shown
+    assert "Who may come in" not in visitor.page.shown
     await visitor.sign_in(Role.ADMIN, "root")
     await visitor.get("/apps/web/settings")
-    assert "headway token new" in visitor.page.shown
+    assert "Who may come in" in visitor.page.shown
     assert "root" in visitor.page.shown
 
 

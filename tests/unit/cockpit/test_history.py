@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from headway.model.access import Role
 from headway.model.rollout import Phase
+from headway.server import engine
 from headway.server.cockpit.pages import history
 from headway.server.database import rollouts
 from tests.unit.cockpit.conftest import Visitor, deploy
@@ -200,3 +201,11 @@ async def test_ten_thousand_rollouts_are_searched_a_page_at_a_time(
     page = await rows(visitor, Wanted(text="Upgrade"))
     assert page.searched_to is not None
     assert page.older
+
+
+async def test_the_tests_see_a_deploy_that_does_not_look_what_was_seen(
+    visitor: Visitor, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_check_seen", lambda seen, latest: None)
+    with pytest.raises(AssertionError):
+        await test_a_stale_page_deploys_nothing_and_keeps_what_was_typed(visitor, herd)

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import Connection
 
 from headway.model.access import Role
+from headway.server.database import apps
 from headway.server.plane import ControlPlane
 from tests.unit.cockpit.conftest import Visitor
 from tests.unit.cockpit.samples import NOW
-from tests.unit.cockpit.stocked import build, stock
+from tests.unit.cockpit.stocked import build, config, stock, stock_nodes
 from tests.unit.cockpit.test_render import HOSTILE, shape
 from tests.unit.server.conftest import Clock
 from tests.unit.server.herd import Herd
@@ -139,3 +141,30 @@ async def test_what_is_typed_into_a_filter_comes_back_and_harms_nothing(stocked:
 async def test_a_filter_that_is_none_is_told(stocked: Visitor, bad: str) -> None:
     await stocked.sign_in(Role.VIEWER)
     assert (await stocked.get(f"/apps/web/history?{bad}")).status_code == 400
+
+
+async def test_ten_thousand_nodes_come_a_page_at_a_time(visitor: Visitor, clock: Clock) -> None:
+    clock.now = NOW
+
+    def write(connection: Connection) -> None:
+        apps.put(connection, config(), NOW)
+        stock_nodes(connection, NOW, None, scale=420)
+
+    await visitor.plane.database.write(write)
+    await visitor.plane.roster.load()
+    await visitor.plane.desk.load()
+    await visitor.sign_in(Role.VIEWER)
+    names, path, pages = [], "/apps/web/nodes?tier=canary", 0
+    while path:
+        answer = await visitor.get(path)
+        assert len(answer.content) < 150_000
+        rows = [link["href"] for link in visitor.page.all("a") if "/nodes/" in link["href"]]
+        names += rows
+        assert len(rows) <= 100
+        further = [link["href"] for link in visitor.page.all("a") if "after=" in link["href"]]
+        path, pages = (further[0] if further else ""), pages + 1
+    assert len(names) == len(set(names)) == 840
+    assert pages == 9
+    await visitor.get("/apps/web/nodes")
+    assert "10,080 nodes" in visitor.page.shown
+    assert "8,400" in visitor.page.shown

@@ -2,9 +2,11 @@
 
 from itertools import pairwise
 from math import isclose
+from statistics import median
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headway.core.statistics import Deploy, Figures, figures, judged, periods
 
@@ -114,3 +116,22 @@ def test_later_deploys_never_unmake_a_failure(of: list[Deploy]) -> None:
     for cut in range(len(of)):
         early, late = judged(of[:cut]), judged(of)
         assert all(not one.failed or other.failed for one, other in zip(early, late, strict=False))
+
+
+def per_deploy(of: list[Deploy]) -> float:
+    """A mutant: the lead time of each deploy's first change, and not of each change."""
+    leads = [d.live_at - min(d.merged) for d in of if d.live_at is not None and d.merged]
+    return median(leads)
+
+
+def blind_to_hotfixes(of: list[Deploy]) -> list[bool]:
+    """A mutant: nothing fails but what was taken back."""
+    return [one.failed for one in judged(replace(d, hotfix=False) for d in of)]
+
+
+def test_the_tests_see_what_would_be_wrong() -> None:
+    many = Deploy(0.0, live_at=10 * HOUR, merged=tuple(h * HOUR for h in range(1, 10)))
+    one = Deploy(0.0, live_at=10 * HOUR, merged=(9 * HOUR,))
+    assert per_deploy([many, one]) != 4.5 * HOUR
+    mended = [Deploy(0.0, live_at=100.0), Deploy(500.0, live_at=700.0, hotfix=True)]
+    assert blind_to_hotfixes(mended) != [True, False]

@@ -80,14 +80,3 @@ def put_back(connection: Connection, rows: Sequence[Published]) -> None:
     """Undo ``remove`` for these builds."""
     if rows:
         connection.execute(insert(builds), [row._asdict() for row in rows])
-
-
-def page(
-    connection: Connection, app: str, limit: int, *, before: int | None = None
-) -> tuple[Published, ...]:
-    """The app's last builds, newest first: those before the number."""
-    query = select(builds).where(builds.c.app == app)
-    if before is not None:
-        query = query.where(builds.c.seq < before)
-    rows = connection.execute(query.order_by(builds.c.seq.desc()).limit(limit))
-    return tuple(Published(*row) for row in rows)

@@ -105,16 +105,6 @@ def bringing(connection: Connection, of: Collection[str]) -> dict[str, Bringing]
     return found
 
 
-def page(
-    connection: Connection, app: str, limit: int, *, before: int | None = None
-) -> tuple[Release, ...]:
-    """The app's last releases, newest first: those with a lower number."""
-    query = select(releases.c.state).where(releases.c.app == app)
-    if before is not None:
-        query = query.where(releases.c.number < before)
-    return tuple(connection.scalars(query.order_by(releases.c.number.desc()).limit(limit)))
-
-
 def span(connection: Connection, app: str, first: int, last: int) -> tuple[Release, ...]:
     """The app's releases with these numbers and between them, oldest first."""
     query = select(releases.c.state).where(

@@ -42,17 +42,6 @@ def numbered(
     return tuple((row.seq, row.state) for row in rows)
 
 
-def page(
-    connection: Connection, app: str, limit: int, *, before: int | None = None
-) -> tuple[tuple[int, Rollout], ...]:
-    """The app's last rollouts with their numbers, newest first: those before the number."""
-    query = select(rollouts.c.seq, rollouts.c.state).where(rollouts.c.app == app)
-    if before is not None:
-        query = query.where(rollouts.c.seq < before)
-    rows = connection.execute(query.order_by(rollouts.c.seq.desc()).limit(limit))
-    return tuple((row.seq, row.state) for row in rows)
-
-
 class Past(Struct, frozen=True):
     """What statistics need to know of a rollout, which is little of it."""
 

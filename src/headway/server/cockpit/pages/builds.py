@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from headway.model.build import Build
 from headway.model.names import BuildId
 from headway.model.rollout import FleetView
 from headway.server.cockpit.pages.asked import address
 from headway.server.cockpit.pages.named import Named
 from headway.server.database import builds
-from headway.server.database.builds import Published
 from headway.server.plane import ControlPlane
 from headway.server.situation import look
 
@@ -19,10 +19,11 @@ ROWS = 40
 
 
 class Facts(Struct, frozen=True):
-    """What the page is made from: builds, newest first, and how many nodes run each in a tier."""
+    """What the page is made from: builds with their numbers, newest first, and how many nodes run
+    each in a tier."""
 
     app: str
-    builds: tuple[Published, ...] = ()
+    builds: tuple[tuple[int, Build], ...] = ()
     running: Mapping[BuildId, Mapping[str, int]] = {}
     live: BuildId | None = None
     more: bool = False
@@ -39,7 +40,7 @@ class Row(Struct, frozen=True):
     """One build."""
 
     build: Named
-    published_at: float
+    created_at: float
     files: int
     bytes: int
     new_bytes: int
@@ -57,20 +58,20 @@ class Page(Struct, frozen=True):
 
 def make_builds(facts: Facts) -> Page:
     """The page."""
-    older = address(facts.app, "builds", before=str(facts.builds[-1].seq)) if facts.more else ""
-    return Page(facts.app, tuple(_row(facts, one) for one in facts.builds), older)
+    older = address(facts.app, "builds", before=str(facts.builds[-1][0])) if facts.more else ""
+    return Page(facts.app, tuple(_row(facts, build) for _, build in facts.builds), older)
 
 
-def _row(facts: Facts, one: Published) -> Row:
-    build, live = one.document, one.id == facts.live
+def _row(facts: Facts, build: Build) -> Row:
+    live = build.id == facts.live
     role = "live" if live else "other"
     return Row(
         build=Named(build.id, role, build.commit, build.subject, build.by),
-        published_at=one.published_at,
+        created_at=build.created_at,
         files=build.files,
         bytes=build.bytes,
         new_bytes=build.new_bytes,
-        runs=tuple(Runs(*item) for item in facts.running.get(one.id, {}).items()),
+        runs=tuple(Runs(*item) for item in facts.running.get(build.id, {}).items()),
         live=live,
     )
 
@@ -92,7 +93,7 @@ async def gather(plane: ControlPlane, app: str, before: int | None = None) -> Fa
 
     def read(connection: Connection) -> Facts:
         look(connection, app, now)
-        found = builds.page(connection, app, ROWS + 1, before=before)
+        found = builds.numbered(connection, app, ROWS + 1, before)
         more = len(found) > ROWS
         return Facts(app, found[:ROWS], running(view), known.live_build, more)
 

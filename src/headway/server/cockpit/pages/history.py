@@ -200,7 +200,7 @@ def _read(
     known: dict[BuildId, Build] = {}
     cursor, more = before, True
     while more and len(rows) < ROWS and len(seen) < MOST_SEARCHED:
-        chunk = rollouts.page(connection, app, CHUNK, before=cursor)
+        chunk = rollouts.numbered(connection, app, CHUNK, cursor)
         more = len(chunk) == CHUNK
         known |= builds.named(connection, app, {state.target for _, state in chunk} - known.keys())
         for at, (seq, state) in enumerate(chunk):

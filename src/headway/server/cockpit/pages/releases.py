@@ -47,13 +47,13 @@ _REVIEWS = {
     Review.APPROVED: ("approved", "done"),
     Review.REFUSED: ("changes asked for", "failed"),
     Review.MISSING: ("not approved", "unknown"),
-    Review.UNKNOWN: ("no review known", "held"),
+    Review.UNKNOWN: ("no review known", "done old"),
 }
 _TESTS = {
     Tests.GREEN: ("green", "done"),
     Tests.RED: ("red", "failed"),
     Tests.RUNNING: ("running", "moving"),
-    Tests.UNKNOWN: ("no checks known", "held"),
+    Tests.UNKNOWN: ("no checks known", "done old"),
 }
 
 
@@ -160,7 +160,7 @@ async def gather(plane: ControlPlane, app: str, before: int | None = None) -> Fa
 
     def read(connection: Connection) -> Facts:
         known = look(connection, app, now)
-        found = releases.page(connection, app, ROWS + 1, before=before)
+        found = releases.newest(connection, app, ROWS + 1, before)
         recent = rollouts.newest(connection, app, LOOKED_AT)
         return Facts(
             app=app,

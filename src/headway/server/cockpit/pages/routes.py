@@ -1,5 +1,7 @@
 """The addresses of the cockpit's pages beside that of an app's present state."""
 
+import asyncio
+
 from litestar import Response, Router, get
 from litestar.di import NamedDependency, Provide
 
@@ -78,7 +80,9 @@ async def show_nodes(
 ) -> Response[str]:
     """What each node runs."""
     wanted = nodes.Wanted(asked(text), asked(tier), asked(zone), asked(status), asked(mark))
-    page = nodes.make_nodes(await nodes.gather(visit.plane, app, wanted, asked(after)))
+    facts = await nodes.gather(visit.plane, app, wanted, asked(after))
+    # Ten thousand are counted and sorted; meanwhile the control plane has other things to do.
+    page = await asyncio.to_thread(nodes.make_nodes, facts)
     return await visit.show("nodes", app, "nodes", page=page)
 
 
@@ -195,9 +199,9 @@ def _searched(
 
 @get("/apps/{app:str}/settings", opt={"role": Rule.VIEWER})
 async def show_settings(visit: OneVisit, app: InPath) -> Response[str]:
-    """The app's configuration; admins see the tokens too."""
+    """The app's configuration; admins see who may come in, too."""
     admin = visit.caller.role is Role.ADMIN
-    page = settings.make_settings(await settings.gather(visit.plane, app, with_tokens=admin))
+    page = settings.make_settings(await settings.gather(visit.plane, app, admits=admin))
     return await visit.show("settings", app, "settings", page=page)
 
 

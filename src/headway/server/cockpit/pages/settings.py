@@ -7,18 +7,22 @@ from sqlalchemy import Connection
 from headway.core.plan import title
 from headway.errors import NotFound
 from headway.guard.watch import query_of
+from headway.model.access import Role
 from headway.model.plan import AppConfig, Checks, Gate, Metric, Step
 from headway.server.cockpit.words import duration
-from headway.server.database import apps, tokens
+from headway.server.database import apps, tokens, users
 from headway.server.database.tokens import Token
+from headway.server.database.users import User
 from headway.server.plane import ControlPlane
 
 
 class Facts(Struct, frozen=True):
-    """What the page is made from; ``tokens`` are None for those who may not see them."""
+    """What the page is made from; ``admits`` is whether the reader may see who comes in."""
 
     config: AppConfig
-    tokens: tuple[Token, ...] | None = None
+    admits: bool = False
+    users: tuple[User, ...] = ()
+    tokens: tuple[Token, ...] = ()
 
 
 class StepRow(Struct, frozen=True):
@@ -51,8 +55,21 @@ class MetricRow(Struct, frozen=True):
     action: str
 
 
+class Caller(Struct, frozen=True):
+    """Somebody, or a program, who may come in, and how."""
+
+    name: str
+    role: str
+    how: str
+    since: float
+    seen_at: float | None = None
+
+
 class Page(Struct, frozen=True):
-    """Everything that the page shows; ``document`` is the whole configuration as JSON."""
+    """Everything that the page shows; ``document`` is the whole configuration as JSON.
+
+    ``lane`` is the app that changes of ``lane_paths`` go out as.
+    """
 
     app: str
     plans: tuple[Plan, ...]
@@ -63,8 +80,11 @@ class Page(Struct, frozen=True):
     make: str
     repository: str
     lane: str
+    lane_paths: str
     document: str
-    tokens: tuple[Token, ...] | None
+    admits: bool
+    callers: tuple[Caller, ...]
+    nodes: int
 
 
 _CHECKS = {
@@ -90,11 +110,12 @@ def make_settings(facts: Facts) -> Page:
         smoke=tuple(one.url or " ".join(one.command) for one in config.smoke),
         make=" ".join(config.make),
         repository="" if releases is None else f"{releases.repository}, {releases.main}",
-        lane=""
-        if releases is None or releases.config is None
-        else f"{', '.join(releases.config.paths)} go out as {releases.config.app}",
+        lane=releases.config.app if releases and releases.config else "",
+        lane_paths=", ".join(releases.config.paths) if releases and releases.config else "",
         document=document.decode(),
-        tokens=facts.tokens,
+        admits=facts.admits,
+        callers=_callers(facts),
+        nodes=sum(token.role is Role.NODE for token in facts.tokens),
     )
 
 
@@ -133,13 +154,35 @@ def _metric(config: AppConfig, metric: Metric) -> MetricRow:
     )
 
 
-async def gather(plane: ControlPlane, app: str, *, with_tokens: bool) -> Facts:
+def _callers(facts: Facts) -> tuple[Caller, ...]:
+    """People and tokens by name; the tokens of nodes, of which there may be thousands, left out."""
+    people = [
+        Caller(
+            one.name,
+            one.role.value,
+            "a password" if one.password else f"{one.issuer}",
+            one.created_at,
+            one.seen_at,
+        )
+        for one in facts.users
+    ]
+    programs = [
+        Caller(one.name, one.role.value, "a token", one.created_at)
+        for one in facts.tokens
+        if one.role is not Role.NODE
+    ]
+    return tuple(sorted((*people, *programs), key=lambda one: one.name))
+
+
+async def gather(plane: ControlPlane, app: str, *, admits: bool) -> Facts:
     """An app's configuration. Raises NotFound."""
 
     def read(connection: Connection) -> Facts:
         config = apps.get(connection, app)
         if config is None:
             raise NotFound(f"there is no app {app[:80]}; see `headway app list`")
-        return Facts(config, tokens.every(connection) if with_tokens else None)
+        if not admits:
+            return Facts(config)
+        return Facts(config, admits, users.every(connection), tokens.every(connection))
 
     return await plane.database.read(read)
