@@ -20,6 +20,8 @@ from headway.monitor import node_screen
 from headway.monitor.app import Ending, Monitor
 from tests.unit.monitor.samples import HOSTILE, FakeClient, picture, status
 
+PATIENCE = 20.0
+
 pytestmark = pytest.mark.anyio
 
 
@@ -47,7 +49,7 @@ class Hands:
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
     async def until(self, seen: Callable[[str], bool]) -> str:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not seen(self.screen):
             assert time.monotonic() < deadline, self.screen
             await self.pilot.pause(0.02)
