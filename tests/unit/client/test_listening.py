@@ -138,3 +138,15 @@ def test_looking_ends_with_the_listener(stream: Stream) -> None:
     next(seen)
     listener.close()
     assert list(seen) == []
+
+
+def test_after_a_look_that_hung_the_next_is_not_long_in_coming(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "MOST_RESPITE_SECONDS", 0.1)
+    with closing(listen(stream)) as listener:
+        seen = looks(listener, lambda: time.sleep(1.0), quiet=0.0)
+        next(seen)
+        began = time.monotonic()
+        next(seen)
+        assert time.monotonic() - began < 2.5

@@ -373,6 +373,19 @@ async def test_ten_thousand_nodes_are_filtered_and_walked_through() -> None:
         await hands.shows("10,000 of 10,000 nodes")
 
 
+async def test_states_and_rows_of_the_list_can_be_clicked() -> None:
+    client = FakeClient(picture(274, failed=3))
+    async with watching(client) as hands:
+        await hands.press("enter")
+        await hands.shows("3 of 274 nodes")
+        await hands.click("prod-00063")
+        await hands.shows("─ x prod-00063 failed")
+        await hands.click("done 271")
+        await hands.shows("271 of 274 nodes")
+        await hands.click("all 274")
+        await hands.shows("274 of 274 nodes")
+
+
 async def test_a_chosen_node_stays_chosen_when_others_move() -> None:
     client = FakeClient(picture(274))
     async with watching(client) as hands:
