@@ -12,6 +12,7 @@ BENCHMARKS = (
     "benchmarks.guard",
     "benchmarks.train",
     "benchmarks.cockpit",
+    "benchmarks.monitor",
     "benchmarks.scrape",
 )
 

@@ -8,10 +8,8 @@ from headway.cli.call import Call, Duration, asking
 from headway.cli.picture import picture
 from headway.cli.remote import connect
 from headway.cli.screen import answer
-from headway.cli.watching import watch
-from headway.errors import RolloutFailed
-from headway.model.rollout import Phase
-from headway.model.views import DeployRequest, RolloutView
+from headway.cli.watching import judge, watch_rollout
+from headway.model.views import DeployRequest
 
 
 @click.command()
@@ -47,10 +45,4 @@ def deploy(
         if not wait and timeout is None:
             answer(call, view, lambda: picture(view, time.time()))
             return
-        _judge(watch(call, client, view, timeout))
-
-
-def _judge(view: RolloutView) -> None:
-    rollout = view.rollout
-    if rollout.phase is not Phase.SUCCEEDED:
-        raise RolloutFailed(f"the rollout of {rollout.app} was {rollout.phase}: {rollout.why}")
+        judge(watch_rollout(call, client, view, timeout))

@@ -40,13 +40,14 @@ NOUNS = {
     "key": "Make signing keys.",
     "node": "Look at nodes, hold them, pin them.",
     "release": "Cut releases, fix them, take changes back.",
-    "rollout": "Watch rollouts and steer them.",
+    "rollout": "Look at rollouts and steer them.",
     "rota": "See who is on shift; take it over, or hand it over.",
     "schedule": "See when deploys may go out; freeze and thaw.",
     "server": "Run the control plane.",
     "token": "Make and revoke access tokens.",
     "train": "Ride and lead an app's train.",
     "user": "Say who may sign in to the cockpit, and as what.",
+    "watch": "Watch an app: its rollout, train, nodes and journal, live, with keys to steer it.",
     "why": "Say why nothing is deploying.",
 }
 """Each noun is the module of its name in ``headway.cli``, which is loaded when it is called."""

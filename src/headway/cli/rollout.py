@@ -1,4 +1,4 @@
-"""``headway rollout``: watch rollouts and steer them."""
+"""``headway rollout``: look at rollouts and steer them."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from headway.cli.call import Call, asking, at_most
 from headway.cli.picture import PHASE_STYLES, picture
 from headway.cli.remote import connect, only_app, resolve
 from headway.cli.screen import answer, said, table
-from headway.cli.watching import watch
 from headway.cli.wording import ago, short
 from headway.model.rollout import Rollout
 from headway.model.views import ActionRequest
@@ -18,7 +17,7 @@ from headway.model.views import ActionRequest
 
 @click.group()
 def rollout() -> None:
-    """Watch rollouts and steer them.
+    """Look at rollouts and steer them.
 
     WHICH is a rollout's id, or an app: then its latest rollout is meant.
     """
@@ -26,17 +25,13 @@ def rollout() -> None:
 
 @rollout.command()
 @click.argument("which", required=False)
-@click.option("--watch", "watching", is_flag=True, help="Stay, and redraw, until it ends.")
 @asking
 @click.pass_obj
-def status(call: Call, which: str | None, watching: bool) -> None:
+def status(call: Call, which: str | None) -> None:
     """Show where a rollout stands, tier by tier, and what comes next."""
     with connect(call) as client:
         view = resolve(client, which or only_app(client))
-        if watching:
-            watch(call, client, view, None)
-        else:
-            answer(call, view, lambda: picture(view, time.time()))
+    answer(call, view, lambda: picture(view, time.time()))
 
 
 @rollout.command("list")

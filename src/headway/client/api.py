@@ -21,6 +21,7 @@ from headway.model.build import Build
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
 from headway.model.peers import PeerAnswer, PeerAsk
+from headway.model.picture import Picture, Places
 from headway.model.plan import AppConfig
 from headway.model.release import Release
 from headway.model.release_views import (
@@ -121,6 +122,14 @@ class Client(Wire):
     def why(self, app: str) -> Why:
         """Why nothing is deploying, or what it waits for. [GET /v1/apps/{app}/why, viewer]"""
         return self.call("GET", f"/v1/apps/{segment(app)}/why", Why)
+
+    def picture(self, app: str) -> Picture:
+        """An app as the cockpit shows it. [GET /v1/apps/{app}/picture, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}/picture", Picture)
+
+    def places(self, app: str) -> Places:
+        """Whom the picture's letters are about. [GET /v1/apps/{app}/places, viewer]"""
+        return self.call("GET", f"/v1/apps/{segment(app)}/places", Places)
 
     def register_build(self, app: str, attestation: bytes) -> Build:
         """Hand in a published build's attestation. [POST /v1/apps/{app}/builds, deployer]"""

@@ -1,6 +1,9 @@
 """Staying with a rollout: what is shown on the way, and the exit code at the end."""
 
+import itertools
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from headway.cli import watching
+from headway.client import listening
 from headway.errors import Denied, Unreachable
 from headway.model.rollout import Phase
 from tests.unit.cli import examples
@@ -19,13 +23,11 @@ from tests.unit.cli.fake_api import FakeApi
 def at_once(headway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No folding, and a clock in which looking takes its time and none of ours."""
     monkeypatch.delenv("COLUMNS")
-    now = [0.0]
-
-    def sleep(seconds: float) -> None:
-        now[0] += 10 * seconds
-
-    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: now[0], time=lambda: THEN)
+    seconds = itertools.count(step=10.0)
+    clock = SimpleNamespace(monotonic=lambda: next(seconds), time=lambda: THEN)
     monkeypatch.setattr(watching, "time", clock)
+    monkeypatch.setattr(watching, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(listening, "PACE_SECONDS", 0.0)
 
 
 def going(api: FakeApi, *later: Any) -> None:
@@ -115,30 +117,55 @@ def test_a_token_that_was_revoked_meanwhile_ends_the_waiting(headway: Any, api: 
     assert headway("deploy", "web", "a1b2c3", "--wait").code == 5
 
 
-def test_watching_ends_with_the_rollout_and_judges_nothing(headway: Any, api: FakeApi) -> None:
+def test_until_ended_says_by_its_exit_code_how_it_ended(headway: Any, api: FakeApi) -> None:
     api.on("GET", "/v1/apps/web", examples.APP)
     going(api, examples.view(Phase.REVERTING, "bad"), examples.view(Phase.REVERTED, "bad"))
-    ended = headway("rollout", "status", "web", "--watch")
-    assert ended.code == 0
+    ended = headway("watch", "web", "--until-ended")
+    assert (ended.code, ended.err) == (10, "headway: the rollout of web was reverted: bad\n")
     assert ended.out.splitlines()[-1] == "web a1b2c3d4e5f6: reverted: bad"
 
 
-def test_on_a_terminal_it_is_redrawn_in_place(
-    headway: Any, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+def test_without_a_terminal_each_change_is_a_line_through_one_rollout_after_another(
+    headway: Any, api: FakeApi
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm")
-    api.on("GET", "/v1/apps/web", examples.APP)
-    going(
-        api,
-        examples.view(Phase.ROLLING, "it begins"),
-        Unreachable("it restarts"),
-        examples.view(Phase.SUCCEEDED, "every step is green"),
+    """An automatic revert is followed to its end, then the rollout after it, until it is enough."""
+    none = replace(examples.APP, rollout=None)
+    next_one = replace(examples.APP, rollout="r18")
+    api.on("GET", "/v1/apps/web", none, *[examples.APP] * 4, next_one, next_one, Denied("enough"))
+    rolling = examples.view(Phase.ROLLING, "it begins")
+    reverting = examples.view(Phase.REVERTING, "errors is 4 %")
+    reverted = examples.view(Phase.REVERTED, "errors is 4 %")
+    going(api, rolling, rolling, reverting, reverted)
+    api.on("GET", "/v1/rollouts/r18", examples.view(Phase.ROLLING, "the next begins"))
+    ended = headway("watch", "web")
+    assert ended.code == Denied.exit_code
+    assert [line.rpartition("%: ")[2] for line in ended.out.splitlines()[:2]] == [
+        "rolling: it begins",
+        "reverting: errors is 4 %",
+    ]
+    assert ended.out.splitlines()[2:] == [
+        "web a1b2c3d4e5f6: reverted: errors is 4 %",
+        "web a1b2c3d4e5f6: step 5 of 8, production 25%: rolling: the next begins",
+    ]
+
+
+def test_a_time_out_needs_an_end_to_wait_for(headway: Any) -> None:
+    ended = headway("watch", "web", "--timeout", "5m")
+    assert (ended.code, ended.err) == (2, "headway: --timeout goes with --until-ended\n")
+
+
+def test_without_a_terminal_one_of_several_apps_has_to_be_named(headway: Any, api: FakeApi) -> None:
+    api.on("GET", "/v1/apps", [examples.APP, replace(examples.APP)])
+    ended = headway("watch")
+    assert ended.code == 2
+    assert "name one: web, web" in ended.err
+
+
+def test_no_command_but_watching_loads_the_monitor() -> None:
+    names = ["deploy", "rollout", "watch", "node", "journal"]
+    program = (
+        "import sys; from importlib import import_module\n"
+        f"for name in {names}: import_module(f'headway.cli.{{name}}')\n"
+        "sys.exit('textual' in sys.modules)"
     )
-    ended = headway("rollout", "status", "web", "--watch")
-    assert ended.code == 0
-    frames = ended.out.split("\x1b[1A")
-    assert len(frames) > 10
-    assert "it restarts" in ended.out
-    assert "every step is green" in frames[-1]
-    assert "it restarts" not in frames[-1]
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -46,6 +46,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "problem": ("refused",),
     "app": ("web",),
     "why": ("web",),
+    "picture": ("web",),
+    "places": ("web",),
     "repack": ("web", RepackRequest()),
     "collect": ("web", CollectRequest()),
     "register_build": ("web", b"{}"),

@@ -26,6 +26,8 @@ MAY = {
     ("GET", "/v1/apps"): PEOPLE,
     ("GET", "/v1/apps/{app:str}"): PEOPLE,
     ("GET", "/v1/apps/{app:str}/why"): PEOPLE,
+    ("GET", "/v1/apps/{app:str}/picture"): PEOPLE,
+    ("GET", "/v1/apps/{app:str}/places"): PEOPLE,
     ("POST", "/v1/apps/{app:str}/builds"): {D, A},
     ("GET", "/v1/apps/{app:str}/builds"): PEOPLE,
     ("GET", "/v1/apps/{app:str}/builds/{prefix:str}"): PEOPLE,

@@ -1,0 +1,1 @@
+"""The terminal monitor: an app in one picture, with keys."""
