@@ -9,15 +9,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from headway.announce.port import SPANS, Place
+from headway.announce.port import SHOWN, SPANS, Place
 from headway.announce.wire import Wire
 from headway.core.words import clean
 from headway.model.announcement import Announcement, Occasion
 from headway.model.source import Address
 
 LONGEST_TEXT = 1000
-SHOWN = 12
-"""So many characters of a build's id are shown, as everywhere."""
 
 
 class Grafana(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):

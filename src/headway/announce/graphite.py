@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from headway.announce.port import SPANS, Place
+from headway.announce.port import SHOWN, SPANS, Place
 from headway.announce.wire import Wire
 from headway.core.words import clean
 from headway.model.announcement import Announcement, Occasion
@@ -18,9 +18,6 @@ LONGEST_WHAT = 255
 LONGEST_TAG = 50
 LONGEST_TAGS = 255
 """What the columns of Graphite's database take, in characters."""
-
-SHOWN = 12
-"""So many characters of a build's id are shown, as everywhere."""
 
 
 class Graphite(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -49,3 +49,6 @@ class Announcer(Protocol):
 
 SPANS = (Occasion.DEPLOY, Occasion.STEP, Occasion.RETURN)
 """What has a beginning and an end."""
+
+SHOWN = 12
+"""So many characters of a build's id are shown, as everywhere."""

@@ -8,6 +8,8 @@ from headway.cli.call import Call, asking, at_most
 from headway.cli.remote import connect
 from headway.cli.screen import answer, said, table
 from headway.cli.wording import ago
+from headway.core.words import count
+from headway.errors import InvalidInput
 
 
 @click.group()
@@ -41,11 +43,19 @@ def list_(call: Call, dead: bool, limit: int) -> None:
 
 
 @announcement.command()
-@click.argument("delivery", type=int, metavar="ID")
+@click.argument("deliveries", type=int, nargs=-1, metavar="[ID]...")
+@click.option("--to", metavar="PLACE", help="All that was given up for this place.")
 @asking
 @click.pass_obj
-def retry(call: Call, delivery: int) -> None:
-    """Send again what was given up."""
+def retry(call: Call, deliveries: tuple[int, ...], to: str | None) -> None:
+    """Send again what was given up: some of it, or all that is for one place."""
+    if bool(deliveries) == (to is not None):
+        raise InvalidInput("say what to send again: either IDs, or --to and a place")
     with connect(call) as client:
-        client.retry_delivery(delivery)
-    answer(call, {"retried": delivery}, lambda: said(f"{delivery} is sent again."))
+        if to is not None:
+            dead = client.deliveries(dead=True, limit=None)
+            deliveries = tuple(one.id for one in dead if one.to == to)
+        for delivery in deliveries:
+            client.retry_delivery(delivery)
+    many = f"{count(len(deliveries), 'announcement')} to be sent again."
+    answer(call, {"retried": list(deliveries)}, lambda: said(many))

@@ -22,6 +22,9 @@ QUIET_SECONDS = 5.0
 RESPITE = 3.0
 """After each look so many times as long as it took belong to everybody else."""
 
+MOST_RESPITE_SECONDS = 3.0
+"""But no longer than this: one that hung must not keep the next from telling that all is well."""
+
 REFUSED_SECONDS = 10.0
 """About how long after a stream that was refused another is asked for."""
 
@@ -95,5 +98,5 @@ def looks(
             seen = error
         took = time.monotonic() - began
         yield seen
-        listener.rest(max(PACE_SECONDS, RESPITE * took))
+        listener.rest(max(PACE_SECONDS, min(RESPITE * took, MOST_RESPITE_SECONDS)))
         listener.wait(quiet)

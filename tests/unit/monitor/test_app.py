@@ -20,6 +20,8 @@ from headway.monitor import node_screen
 from headway.monitor.app import Ending, Monitor
 from tests.unit.monitor.samples import HOSTILE, FakeClient, picture, status
 
+PATIENCE = 20.0
+
 pytestmark = pytest.mark.anyio
 
 
@@ -47,7 +49,7 @@ class Hands:
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
     async def until(self, seen: Callable[[str], bool]) -> str:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not seen(self.screen):
             assert time.monotonic() < deadline, self.screen
             await self.pilot.pause(0.02)
@@ -369,6 +371,19 @@ async def test_ten_thousand_nodes_are_filtered_and_walked_through() -> None:
         await hands.shows("no node is like that")
         await hands.press("escape")
         await hands.shows("10,000 of 10,000 nodes")
+
+
+async def test_states_and_rows_of_the_list_can_be_clicked() -> None:
+    client = FakeClient(picture(274, failed=3))
+    async with watching(client) as hands:
+        await hands.press("enter")
+        await hands.shows("3 of 274 nodes")
+        await hands.click("prod-00063")
+        await hands.shows("─ x prod-00063 failed")
+        await hands.click("done 271")
+        await hands.shows("271 of 274 nodes")
+        await hands.click("all 274")
+        await hands.shows("274 of 274 nodes")
 
 
 async def test_a_chosen_node_stays_chosen_when_others_move() -> None:

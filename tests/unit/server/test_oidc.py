@@ -3,18 +3,19 @@
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 
-from headway.errors import Denied, InvalidInput, Unreachable
+from headway.errors import Busy, Denied, InvalidInput, Unreachable
 from headway.model.access import Role
 from headway.server.auth.claims import Known, claim, person
 from headway.server.auth.discovery import KEPT_SECONDS, PAUSE_SECONDS
-from headway.server.auth.oidc import FLOW_SECONDS, SKEW_SECONDS, Provider
+from headway.server.auth.oidc import AT_ONCE, FLOW_SECONDS, SKEW_SECONDS, Provider
 from headway.server.config import OidcSettings
 from tests.unit.server.conftest import Clock
-from tests.unit.server.hostile_provider import CLIENT, ISSUER, HostileProvider
+from tests.unit.server.hostile_provider import BACK, CLIENT, ISSUER, SECRET, HostileProvider
 
 pytestmark = pytest.mark.anyio
 
@@ -212,6 +213,21 @@ async def test_a_provider_that_is_down_is_asked_rarely(
     there.down = True
     with pytest.raises(Unreachable):
         await provider.finish(flow, answer)
+
+
+async def test_strangers_cannot_have_it_flooded(there: HostileProvider) -> None:
+    async def slowly(request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(0)
+        return there(request)
+
+    transport = httpx2.MockTransport(slowly)
+    provider = Provider(there.settings(), SECRET, BACK, there.clock, transport)
+    flows = [await provider.begin("/") for _ in range(AT_ONCE + 5)]
+    answers = [provider.finish(flow, there.consent(url)) for url, flow in flows]
+    done = await asyncio.gather(*answers, return_exceptions=True)
+    assert sum(isinstance(one, Busy) for one in done) == 5
+    assert sum(isinstance(one, Known) for one in done) == AT_ONCE
+    assert await come_back(there, provider)
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,8 @@ def a_name_is_whatever_the_provider_says(patch: pytest.MonkeyPatch) -> None:
 
 
 def guessing_costs_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(throttle, "BY_NAME", throttle.Rate(10**6, 1.0))
-    patch.setattr(throttle, "BY_ADDRESS", throttle.Rate(10**6, 1.0))
+    patch.setattr(throttle, "BY_NAME", throttle.Rate(1.0, 10**6))
+    patch.setattr(throttle, "BY_ADDRESS", throttle.Rate(1.0, 10**6))
 
 
 def strangers_empty_everybodys_bucket(patch: pytest.MonkeyPatch) -> None:

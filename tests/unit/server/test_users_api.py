@@ -158,7 +158,7 @@ def test_buckets_fill_again_and_are_bounded(clock: Clock) -> None:
     with pytest.raises(Throttled) as second:
         throttle.take("alice", "10.0.0.2", "")
     assert (first.value.first, second.value.first) == (True, False)
-    assert first.value.seconds == 60
+    assert first.value.after == 60
     clock.now += 60
     throttle.take("alice", "10.0.0.2", "")()
     for number in range(KEPT + 10):

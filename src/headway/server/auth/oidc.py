@@ -24,7 +24,7 @@ from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jws import JWSRegistry
 from msgspec import Struct
 
-from headway.errors import Denied, InvalidInput
+from headway.errors import Busy, Denied, InvalidInput
 from headway.server.auth.claims import Known, claim, person
 from headway.server.auth.discovery import Discovery, silent
 from headway.server.config import OidcSettings
@@ -35,6 +35,9 @@ ALGORITHMS = frozenset(
 """Never ``none``, and no secret that the provider shares with us."""
 
 ANSWER_SECONDS = 10.0
+AT_ONCE = 16
+"""So many answers are taken to the provider at a time: a stranger cannot have it flooded by us."""
+
 FLOW_SECONDS = 600.0
 """How long somebody may stay at the provider."""
 
@@ -79,6 +82,7 @@ class Provider:
         self._secret = secret
         self._clock = clock
         self._transport = transport
+        self._returning = 0
         self._discovery = Discovery(settings, self._client, clock)
 
     @property
@@ -100,9 +104,18 @@ class Provider:
         return str(url), flow
 
     async def finish(self, flow: Flow | None, answer: Mapping[str, str]) -> Known:
-        """Who it is that the provider sent back. Raises Denied or Unreachable."""
+        """Who it is that the provider sent back. Raises Denied, Unreachable or Busy."""
         if flow is None or not self._is_ours(flow, answer):
             raise Denied(BEGIN_AGAIN)
+        if self._returning >= AT_ONCE:
+            raise Busy(f"many people come back from {self.title} at this moment; begin again")
+        self._returning += 1
+        try:
+            return await self._finish(flow, answer)
+        finally:
+            self._returning -= 1
+
+    async def _finish(self, flow: Flow, answer: Mapping[str, str]) -> Known:
         metadata = await self._discovery.metadata()
         self._check_issuer(metadata, answer)
         if "error" in answer or not answer.get("code"):

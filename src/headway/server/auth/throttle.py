@@ -11,47 +11,34 @@ import hmac
 import ipaddress
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from secrets import token_bytes, token_hex
 
-from msgspec import Struct
-
+from headway.core.budget import Bucket, Rate, take
 from headway.errors import Busy
 
 KEPT = 10_000
 """So many buckets at most are remembered; the one that was used longest ago is forgotten."""
 
 
-class Rate(Struct, frozen=True):
-    """``burst`` attempts at once, and one more for every ``seconds``."""
-
-    burst: int
-    seconds: float
-
-
-BY_NAME = Rate(10, 60.0)
-BY_ADDRESS = Rate(30, 20.0)
-BY_BROWSER = Rate(10, 60.0)
+BY_NAME = Rate(1 / 60, 10)
+BY_ADDRESS = Rate(1 / 20, 30)
+BY_BROWSER = Rate(1 / 60, 10)
 
 
 class Throttled(Busy):
-    """Too many attempts; ``seconds`` later there may be another. ``first`` of a series of them."""
+    """Too many attempts; ``after`` so many seconds there may be another. ``first`` of a series."""
 
-    def __init__(self, seconds: float, first: bool) -> None:
-        self.seconds = max(1, math.ceil(seconds))
-        self.first = first
-        again = f"{self.seconds} s" if self.seconds < 120 else f"{self.seconds // 60} min"
+    def __init__(self, after: float, first: bool) -> None:
+        seconds = max(1, math.ceil(after))
+        again = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
         super().__init__(
             f"too many attempts to sign in have failed; try again in {again}, or sign in with a"
-            " token"
+            " token",
+            seconds,
         )
-
-
-class _Bucket(Struct):
-    drops: float
-    at: float
-    told: bool = False
+        self.first = first
 
 
 class Throttle:
@@ -59,7 +46,8 @@ class Throttle:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._told: set[str] = set()
         self._key = token_bytes(32)
 
     def mark(self, name: str) -> str:
@@ -69,37 +57,37 @@ class Throttle:
 
     def take(self, name: str, address: str, mark: str) -> Callable[[], None]:
         """Count an attempt; call what comes back when it succeeds. Raises Throttled."""
-        now = self._clock()
         salt, _, seal = mark.partition(".")
         if hmac.compare_digest(seal.encode("utf-8", "replace"), self._seal(name, salt).encode()):
-            wanted = {f"browser {mark}": BY_BROWSER}
+            rates = {f"browser {mark}": BY_BROWSER}
         else:
-            wanted = {f"name {_short(name)}": BY_NAME, f"address {network(address)}": BY_ADDRESS}
-        buckets = [(self._bucket(key, rate, now), rate) for key, rate in wanted.items()]
-        for bucket, rate in buckets:
-            if bucket.drops < 1:
-                first, bucket.told = not bucket.told, True
-                raise Throttled((1 - bucket.drops) * rate.seconds, first)
-        for bucket, _ in buckets:
-            bucket.drops -= 1
+            rates = {f"name {_short(name)}": BY_NAME, f"address {network(address)}": BY_ADDRESS}
+        now, taken = self._clock(), {}
+        for key, rate in rates.items():
+            taken[key], wait = take(self._buckets.get(key), rate, now)
+            if wait > 0:
+                first = key not in self._told
+                self._told.add(key)
+                raise Throttled(wait, first)
+        for key, bucket in taken.items():
+            self._keep(key, bucket, rates[key])
+        return lambda: self._give_back(rates)
 
-        def give_back() -> None:
-            for bucket, rate in buckets:
-                bucket.drops = min(rate.burst, bucket.drops + 1)
-                bucket.told = False
+    def _give_back(self, rates: Mapping[str, Rate]) -> None:
+        for key, rate in rates.items():
+            bucket = self._buckets.get(key)
+            if bucket is not None:
+                full = Bucket(min(rate.burst, bucket.left + 1), bucket.at)
+                self._keep(key, full, rate)
+                self._told.discard(key)
 
-        return give_back
-
-    def _bucket(self, key: str, rate: Rate, now: float) -> _Bucket:
-        bucket = self._buckets.setdefault(key, _Bucket(rate.burst, now))
+    def _keep(self, key: str, bucket: Bucket, rate: Rate) -> None:
+        self._buckets[key] = bucket
         self._buckets.move_to_end(key)
+        if bucket.left > rate.burst / 2:
+            self._told.discard(key)
         if len(self._buckets) > KEPT:
-            self._buckets.popitem(last=False)
-        bucket.drops = min(rate.burst, bucket.drops + max(0.0, now - bucket.at) / rate.seconds)
-        bucket.at = now
-        if bucket.drops > rate.burst / 2:
-            bucket.told = False
-        return bucket
+            self._told.discard(self._buckets.popitem(last=False)[0])
 
     def _seal(self, name: str, salt: str) -> str:
         text = f"{salt} {name}".encode("utf-8", "replace")

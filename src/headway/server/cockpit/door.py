@@ -30,6 +30,8 @@ SESSION = "headway_session"
 VISIT = "headway_visit"
 """The cookie of somebody who has not signed in yet; it only seals the form to do so."""
 
+VISIT_CHARACTERS = 43
+
 FLOW = "headway_flow"
 """The cookie of somebody who is at the provider."""
 
@@ -65,6 +67,13 @@ class Door:
         except HeadwayError:
             return False
 
+    def name(self, connection: Connection) -> str:
+        """The name of whoever has signed in; empty where nobody has."""
+        try:
+            return self.identify(connection).name
+        except HeadwayError:
+            return ""
+
     def session(self, connection: Connection) -> Session | None:
         """The session that the caller is in."""
         return self._sessions.find(self.cookie(connection, SESSION))
@@ -83,8 +92,12 @@ class Door:
         return seal(self.cookie(connection, SESSION))
 
     def visit(self, connection: Connection) -> tuple[str, Cookie]:
-        """A seal and the cookie that goes with it, for the forms to sign in."""
-        visit = token_urlsafe(32)
+        """A seal and the cookie that goes with it, for the forms to sign in.
+
+        It stays the same while the door is open in several tabs.
+        """
+        kept = self.cookie(connection, VISIT)
+        visit = kept if len(kept) == VISIT_CHARACTERS else token_urlsafe(32)
         return seal(visit), self._cookie(connection, VISIT, visit, self._sessions.limits.idle)
 
     def let_in(self, connection: Connection, secret: str, mark: str = "") -> tuple[Cookie, ...]:

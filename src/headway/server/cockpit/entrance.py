@@ -9,12 +9,12 @@ from headway.errors import HeadwayError, InvalidInput, NotFound, Refused
 from headway.model.access import Identity
 from headway.server.api.given import Caller, Filter, InPath, Plane
 from headway.server.auth.rules import Rule
-from headway.server.auth.throttle import Throttled
 from headway.server.cockpit import answers
 from headway.server.cockpit.beyond import ours
 from headway.server.cockpit.door import BROWSER, SEALED_BY, VISIT, Door
 from headway.server.cockpit.render import render
 from headway.server.cockpit.site import AnyRequest, Site
+from headway.server.cockpit.words import duration
 from headway.server.database.sessions import Session
 from headway.server.plane import ControlPlane
 
@@ -171,10 +171,11 @@ def _ask(
         notice=problem.sentence if problem else "",
         passwords=plane.callers.have_passwords(),
         provider=plane.provider.title if plane.provider else "",
+        known=door.name(request),
         caller=None,
     )
     answer = answers.page(html, problem.status if problem else 200, (cookie, *cookies))
-    return _patient(answer, problem)
+    return answers.patient(answer, problem)
 
 
 async def _account(
@@ -193,18 +194,11 @@ async def _account(
         problem=problem,
         mine=mine,
         sessions=plane.sessions.of(mine.name, mine.token),
-        limits=plane.sessions.limits,
-        now=plane.clock(),
+        idle=duration(plane.sessions.limits.idle),
+        longest=duration(plane.sessions.limits.longest),
         has_password=bool(user and user.password),
     )
-    return _patient(answer, problem)
-
-
-def _patient(answer: Response[str], problem: HeadwayError | None) -> Response[str]:
-    """An answer that says when to try again, where that is what is wrong."""
-    if isinstance(problem, Throttled):
-        answer.headers["Retry-After"] = str(problem.seconds)
-    return answer
+    return answers.patient(answer, problem)
 
 
 def _session(door: Door, request: AnyRequest) -> Session:
