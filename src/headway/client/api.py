@@ -13,7 +13,7 @@ import msgspec
 
 from headway.builds.collect import Collected
 from headway.builds.repack import Repacked
-from headway.client.wire import Wire, segment
+from headway.client.wire import PAGE, Wire, segment
 from headway.errors import NotFound
 from headway.model.access import Identity
 from headway.model.announcement import Delivery
@@ -345,14 +345,16 @@ class Client(Wire):
         app: str | None = None,
         rollout: str | None = None,
         after: int | None = None,
-        limit: int = 50,
+        limit: int | None = 50,
         release: str | None = None,
         told: bool = False,
         before: int | None = None,
     ) -> list[JournalEntry]:
-        """What came after ``after``, or else the newest before ``before``; oldest first.
+        """What came after ``after``, or else the newest before ``before``, or all; oldest first.
         [GET /v1/journal, viewer]
         """
+        if limit is None:
+            after = after or 0
         params: dict[str, str | int | None] = {
             "app": app,
             "rollout": rollout,
@@ -361,7 +363,15 @@ class Client(Wire):
             "before": before,
             "told": "true" if told else None,
         }
-        return list(self.each("/v1/journal", JournalEntry, params, most=limit))
+        found = list(self.each("/v1/journal", JournalEntry, params, most=limit))
+        # Without ``after`` the pages lead back, and a page has only so many.
+        while after is None and limit and 0 < len(found) < limit and len(found) % PAGE == 0:
+            params["before"] = found[0].seq
+            earlier = self.each("/v1/journal", JournalEntry, params, most=limit - len(found))
+            if not (page := list(earlier)):
+                break
+            found[:0] = page
+        return found
 
     def events(self, last: str = "") -> AbstractContextManager[Iterator[httpx2.ServerSentEvent]]:
         """One connection to what happens, from ``last`` on; ``headway.client.events`` keeps it up.

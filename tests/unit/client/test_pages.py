@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from headway.client.api import Client
+from headway.model.journal import JournalEntry
 from headway.model.rollout import NodeState
 from headway.model.views import TokenView
 
@@ -87,3 +88,30 @@ def test_nodes_are_sorted_out_by_the_server() -> None:
     client = Client("http://server", transport=httpx2.MockTransport(answer))
     client.nodes("web", "canary", NodeState.FAILED)
     assert asked == [{"app": "web", "tier": "canary", "state": "failed", "limit": "1000"}]
+
+
+@pytest.mark.parametrize("limit", [10, 1000, 1001, 2000, 2345, 9000])
+def test_the_newest_entries_are_as_many_as_are_wanted(limit: int) -> None:
+    entries = [JournalEntry(seq, 1.0, "web", "", "a", "k", "w") for seq in range(1, 2501)]
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        query = dict(request.url.params)
+        before, most = int(query.get("before", 1e9)), int(query["limit"])
+        assert most <= 1000
+        shown = [entry for entry in entries if entry.seq < before][-most:]
+        return httpx2.Response(200, content=msgspec.json.encode(shown))
+
+    client = Client("http://server", transport=httpx2.MockTransport(answer))
+    assert client.journal(limit=limit) == entries[-limit:]
+
+
+def test_all_of_the_journal_is_read_from_its_beginning() -> None:
+    asked: list[dict[str, str]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(dict(request.url.params))
+        return httpx2.Response(200, content=b"[]")
+
+    client = Client("http://server", transport=httpx2.MockTransport(answer))
+    assert client.journal("web", limit=None) == []
+    assert asked == [{"app": "web", "after": "0", "limit": "1000"}]

@@ -150,6 +150,23 @@ async def test_what_comes_meanwhile_repeats_and_skips_nothing(web: Web, path: st
     assert before <= set(seen)
 
 
+async def test_positions_instead_of_names_would_be_found(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbered = builds.numbered
+
+    def positioned(
+        connection: Connection, app: str, limit: int, before: int | None = None
+    ) -> tuple[tuple[int, Build], ...]:
+        begin = before or 0
+        found = numbered(connection, app, begin + limit)[begin:]
+        return tuple((begin + place, one) for place, (_, one) in enumerate(found, 1))
+
+    monkeypatch.setattr(builds, "numbered", positioned)
+    with pytest.raises(AssertionError):
+        await test_what_comes_meanwhile_repeats_and_skips_nothing(web, "/v1/apps/web/builds")
+
+
 async def test_what_goes_meanwhile_does_not_matter(web: Web) -> None:
     await add_tokens(web.plane, range(1, NUMBER + 1))
     first = await web(A, "GET", "/v1/tokens?limit=10")
