@@ -28,10 +28,11 @@ from pathlib import Path
 from headway.errors import HeadwayError
 from headway.server.config import ServerConfig
 from headway.server.main import serve
+more = {{}}
 {sabotage}
 try:
     data, listen, store, *_ = [*sys.argv[1:], ""]
-    serve(ServerConfig(data=Path(data), listen=listen, store=store or None, log="debug"))
+    serve(ServerConfig(data=Path(data), listen=listen, store=store or None, log="debug", **more))
 except HeadwayError as error:
     sys.exit(print(error.sentence, file=sys.stderr) or error.exit_code)
 """

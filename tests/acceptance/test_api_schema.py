@@ -56,6 +56,14 @@ HARMFUL = {"sources", "releases", "smoke", "make", "watch"}
 """Keys of an app that would make the server ask others for something: not in this test."""
 
 
+UNLIMITED = """
+from headway.core.budget import Rate
+from headway.server.turnstile import LimitSettings
+more["limits"] = LimitSettings(*[Rate(0.0, 1)] * 3)
+"""
+"""Thousands of requests in a minute, of which many are without a valid token."""
+
+
 @dataclass
 class Stage:
     """A control plane with data in it, and a token for each role."""
@@ -133,7 +141,7 @@ def loaded(server: Server) -> Any:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    begun = Server(tmp_path_factory.mktemp("api") / "data")
+    begun = Server(tmp_path_factory.mktemp("api") / "data", sabotage=UNLIMITED)
     yield begun
     assert begun.stop() == 0, begun.log.read_text()[-2000:]
     assert "a defect" not in begun.log.read_text()
@@ -195,7 +203,7 @@ def test_every_role_may_what_the_description_says(stage: Stage, role: str) -> No
     assert not stage.failures, stage.wrong()
 
 
-MUTANTS = """
+MUTANTS = f"""{UNLIMITED}
 import headway.server.api.kinds as kinds
 import headway.server.api.tokens as tokens
 import headway.server.api.announcements as announcements
@@ -210,7 +218,7 @@ def admit(connection, handler):
     connection.scope["user"] = Identity("anybody", Role.ADMIN)
 
 kinds.NotFound = Teapot
-tokens.TokenView = lambda name, role, created_at: {"name": name}
+tokens.TokenView = lambda name, role, created_at: dict(name=name)
 announcements.announcements = None
 app.admit = admit
 """

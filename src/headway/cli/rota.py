@@ -51,7 +51,7 @@ def take(call: Call, app: str, length: float | None, reason: str) -> None:
 @asking
 @click.pass_obj
 def hand(call: Call, *, app: str, person: str, length: float | None, reason: str) -> None:
-    """Hand the shift over to PERSON, who has a token of that name."""
+    """Hand the shift over to PERSON, a user or the holder of a token."""
     _change(call, app, person, length, reason)
 
 

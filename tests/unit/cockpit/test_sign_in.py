@@ -9,11 +9,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from headway.core.budget import Rate
 from headway.model.access import Role
 from headway.server.auth.passwords import Passwords
 from headway.server.auth.throttle import BY_ADDRESS, BY_BROWSER, BY_NAME
 from headway.server.cockpit.beyond import door, ours
 from headway.server.database import journal, sessions, users
+from headway.server.turnstile import LimitSettings, Turnstile
 from headway.signals.memory import MemorySignals
 from tests.unit.cockpit.conftest import Visitor, visiting
 from tests.unit.server.conftest import Clock, make_plane
@@ -184,6 +186,17 @@ async def test_a_browser_that_was_here_before_cannot_guess_for_ever_either(
     for _ in range(BY_BROWSER.burst):
         assert (await enter(visitor, password="wrong horse battery")).status_code == 401
     assert (await enter(visitor)).status_code == 429
+
+
+async def test_a_page_that_is_asked_for_too_often_says_when_to_come_back(
+    visitor: Visitor, clock: Clock
+) -> None:
+    limits = LimitSettings(addresses=Rate(0.1, 1))
+    visitor.app.state.turnstile = Turnstile(limits, clock)
+    assert (await visitor.get("/sign-in")).status_code == 200
+    refused = await visitor.get("/sign-in")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+    assert "too many requests from this address" in visitor.page.shown
 
 
 async def test_a_password_typed_as_a_name_is_not_told(visitor: Visitor) -> None:

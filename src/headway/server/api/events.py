@@ -21,6 +21,7 @@ from headway.signals.frames import HEARTBEAT, HEARTBEAT_SECONDS, frame
 
 PACE_SECONDS = 0.25
 PAGE = 200
+"""So much of what a reader has missed is in memory at a time, however slowly it reads."""
 
 LastEventId = Annotated[
     str | None,
@@ -47,10 +48,10 @@ async def follow(
     """
     if last_event_id is not None and not (last_event_id.isascii() and last_event_id.isdigit()):
         raise InvalidInput("Last-Event-ID must be the number of a journal entry")
+    seen = await plane.database.read(journal.last)
     if last_event_id is not None and len(last_event_id) <= 18:
-        seen = int(last_event_id)
-    else:
-        seen = await plane.database.read(journal.last)
+        # A number beyond the last is of a journal that has been put back to an earlier state.
+        seen = min(seen, int(last_event_id))
     secret = bearer(request)
     return stream(_events(plane, secret, seen))
 

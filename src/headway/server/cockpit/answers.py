@@ -1,9 +1,12 @@
 """The cockpit's responses, each with the headers that keep a page to itself."""
 
+import math
 from typing import Any
 
 from litestar import Response
 from litestar.datastructures import Cookie
+
+from headway.errors import Busy, HeadwayError
 
 PROTECTION = {
     "Content-Security-Policy": (
@@ -24,6 +27,13 @@ def page(html: str, status: int = 200, cookies: tuple[Cookie, ...] = ()) -> Resp
     return Response(
         html, status_code=status, headers=headers, media_type="text/html", cookies=[*cookies]
     )
+
+
+def patient(answer: Response[str], problem: HeadwayError | None) -> Response[str]:
+    """``answer``, which says when to try again, where that is what is wrong."""
+    if isinstance(problem, Busy):
+        answer.headers["Retry-After"] = str(max(1, math.ceil(problem.after)))
+    return answer
 
 
 def elsewhere(path: str, cookies: tuple[Cookie, ...] = ()) -> Response[str]:

@@ -1,12 +1,11 @@
 """The addresses at which people come in and leave, and see where else they are signed in."""
 
-import math
 from typing import Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
-from headway.errors import Busy, HeadwayError, InvalidInput, NotFound, Refused
+from headway.errors import HeadwayError, InvalidInput, NotFound, Refused
 from headway.model.access import Identity
 from headway.server.api.given import Caller, Filter, InPath, Plane
 from headway.server.auth.rules import Rule
@@ -176,7 +175,7 @@ def _ask(
         caller=None,
     )
     answer = answers.page(html, problem.status if problem else 200, (cookie, *cookies))
-    return _patient(answer, problem)
+    return answers.patient(answer, problem)
 
 
 async def _account(
@@ -199,14 +198,7 @@ async def _account(
         longest=duration(plane.sessions.limits.longest),
         has_password=bool(user and user.password),
     )
-    return _patient(answer, problem)
-
-
-def _patient(answer: Response[str], problem: HeadwayError | None) -> Response[str]:
-    """An answer that says when to try again, where that is what is wrong."""
-    if isinstance(problem, Busy):
-        answer.headers["Retry-After"] = str(max(1, math.ceil(problem.after)))
-    return answer
+    return answers.patient(answer, problem)
 
 
 def _session(door: Door, request: AnyRequest) -> Session:

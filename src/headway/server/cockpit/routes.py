@@ -210,7 +210,7 @@ def _to_the_door(request: AnyRequest, _: Unauthenticated) -> Response[str]:
 
 
 def _on_refusal(_: AnyRequest, error: HeadwayError) -> Response[str]:
-    return _problem(error.sentence, error.status)
+    return answers.patient(_problem(error.sentence, error.status), error)
 
 
 def _on_framework_error(_: AnyRequest, error: HTTPException) -> Response[str]:
