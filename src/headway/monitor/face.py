@@ -63,10 +63,11 @@ def draw(view: View, width: int, height: int) -> Face:
         len(picture.rollout.steps) if picture.rollout else 1,
         len(picture.rollout.verdicts) if picture.rollout else 1,
     )
+    whole = node_map.rows_wanted(picture, width)
     wants = {
         "pipeline": Want(2, drawing.pipeline_rows(picture)),
         "plan": Want(3, min(1 + beside, max(4, room // 3))),
-        "map": Want(3, min(node_map.rows_wanted(picture, width), max(4, room // 3))),
+        "map": Want(min(3, whole), min(whole, max(4, room // 3))),
         "journal": Want(3, room),
     }
     rows = share(room, wants)

@@ -176,6 +176,14 @@ async def test_the_build_before_the_live_one_is_reverted_to_at_once(
     assert "is what is live" in visitor.page.shown
 
 
+async def test_what_is_on_its_way_is_not_deployed_again(visitor: Visitor, herd: Herd) -> None:
+    first = await deploy(herd, OLD)
+    await visitor.sign_in(Role.DEPLOYER)
+    await visitor.get(f"/apps/web/history/{first}")
+    assert "the buttons are on the page of web" in visitor.page.shown
+    assert [form["action"] for form in visitor.page.all("form")] == ["/sign-out"]
+
+
 async def test_a_viewer_deploys_nothing(visitor: Visitor, herd: Herd) -> None:
     first = await deploy(herd, OLD)
     await visitor.sign_in(Role.VIEWER)

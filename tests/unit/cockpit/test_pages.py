@@ -131,7 +131,7 @@ async def test_hostile_words_are_shown_and_change_nothing_else(
 async def test_what_is_typed_into_a_filter_comes_back_and_harms_nothing(stocked: Visitor) -> None:
     await stocked.sign_in(Role.VIEWER)
     for text in HOSTILE:
-        for path in ("history", "nodes"):
+        for path in ("history", "nodes", "audit"):
             answer = await stocked.client.get(f"/apps/web/{path}", params={"text": text})
             assert answer.status_code == 200
             stocked._arrived(answer)

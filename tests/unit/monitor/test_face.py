@@ -114,6 +114,13 @@ def test_any_size_is_drawn(width: int, height: int) -> None:
     drawn(View(picture(10_000, failed=2), NOW, may_act=True), width, height)
 
 
+def test_a_small_fleet_leaves_its_lines_to_the_journal() -> None:
+    small, large = (face.draw(View(picture(n), NOW), 80, 24) for n in (3, 10_000))
+    assert small.map[1] == 2
+    assert large.map[1] >= 3
+    assert small.journal[1] > large.journal[1]
+
+
 def test_one_failed_node_of_ten_thousand_is_seen_on_the_map() -> None:
     lines = face.draw(View(picture(10_000, failed=1), NOW), 80, 24)
     first, height = lines.map

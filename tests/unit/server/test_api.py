@@ -437,7 +437,11 @@ async def test_a_hold_blocks_a_deploy_until_it_lapses(node: Web) -> None:
     assert why[0].startswith("nothing is rolling out; web-1 was aborted: ")
     unplanned = await node(D, "POST", "/v1/apps/web/rollouts", json=deploy | {"plan": "fast"})
     assert 'no plan "fast"' in problem(unplanned, 404, "not_found")
-    assert (await node(D, "POST", "/v1/apps/web/rollouts", json=deploy)).status_code == 201
+    for seen in ("", "web-7"):
+        late = await node(D, "POST", "/v1/apps/web/rollouts", json=deploy | {"seen": seen})
+        assert "web-1 has begun" in problem(late, 412, "stale")
+    aware = deploy | {"seen": "web-1"}
+    assert (await node(D, "POST", "/v1/apps/web/rollouts", json=aware)).status_code == 201
     sentence = problem(
         await node(D, "POST", "/v1/rollouts/web-1/explode", json={}), 404, "not_found"
     )

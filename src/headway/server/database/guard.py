@@ -128,6 +128,12 @@ def record(connection: Connection, name: str) -> tuple[Record, tuple[Verdict, ..
     return found, row.latest
 
 
+def is_kept(connection: Connection, name: str) -> bool:
+    """Whether there is a record of this name."""
+    query = select(guard_records.c.id).where(guard_records.c.id == name)
+    return connection.scalar(query) is not None
+
+
 def records(connection: Connection, app: str, limit: int) -> tuple[str, ...]:
     """The ids of an app's newest records."""
     query = select(guard_records.c.id).where(guard_records.c.app == app)

@@ -10,14 +10,13 @@ from headway.builds.storage.port import read_whole
 from headway.errors import HeadwayError
 from headway.model.build import Build
 from headway.model.names import BuildId
-from headway.model.release import PickKind, Release
+from headway.model.release import Release
 from headway.model.rollout import LIVE, Rollout
-from headway.server.cockpit.pages import courses
 from headway.server.cockpit.pages.builds import Runs, running
-from headway.server.cockpit.pages.courses import Outcome
+from headway.server.cockpit.pages.courses import RolloutLine, rollout_lines
 from headway.server.cockpit.pages.difference import Difference, difference
 from headway.server.cockpit.pages.named import Named
-from headway.server.cockpit.pages.releases import LOOKED_AT, ChangeLine, change_line
+from headway.server.cockpit.pages.releases import LOOKED_AT, ChangeLine, brought
 from headway.server.database import releases, rollouts
 from headway.server.lookup import find_build
 from headway.server.plane import ControlPlane
@@ -54,15 +53,6 @@ class Facts(Struct, frozen=True):
     plans: tuple[str, ...] = ()
     latest: str = ""
     under_way: str = ""
-
-
-class RolloutLine(Struct, frozen=True):
-    """A rollout of the build."""
-
-    rollout: str
-    by: str
-    begun: float
-    outcome: Outcome
 
 
 class Step(Struct, frozen=True):
@@ -124,10 +114,7 @@ def make_build(facts: Facts) -> Page:
         live=live,
         runs=facts.runs,
         release=facts.release,
-        rollouts=tuple(
-            RolloutLine(one.id, one.by, one.started_at, courses.outcome(one))
-            for one in facts.rollouts
-        ),
+        rollouts=rollout_lines(facts.rollouts),
         attested=facts.attested,
         trusted=facts.trusted,
         since=_compared(facts, facts.base) if facts.base is not None else None,
@@ -142,21 +129,11 @@ def _compared(facts: Facts, base: Build) -> Comparison:
     return Comparison(
         base=_named(base, "old"),
         back=facts.back,
-        releases=tuple(Step(one.id, _changes(one)) for one in reversed(facts.between)),
+        releases=tuple(Step(one.id, brought(one)) for one in reversed(facts.between)),
         unread=facts.unread,
         untold=facts.untold,
         difference=facts.difference,
         unknown=facts.unknown,
-    )
-
-
-def _changes(state: Release) -> tuple[ChangeLine, ...]:
-    """What a release brought, with what was picked onto it."""
-    back = {pick.change.commit for pick in state.picks if pick.kind is PickKind.REVERT}
-    fixes = [pick.change for pick in state.picks if pick.kind is PickKind.HOTFIX]
-    return (
-        *(change_line(c, "taken back" if c.commit in back else "") for c in state.changes),
-        *(change_line(c, "hotfix") for c in fixes if c.commit not in back),
     )
 
 

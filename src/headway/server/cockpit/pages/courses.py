@@ -39,6 +39,20 @@ def outcome(state: Rollout) -> Outcome:
     return Outcome(word, shape, "" if state.phase is Phase.SUCCEEDED else f"at {where}")
 
 
+class RolloutLine(Struct, frozen=True):
+    """A rollout in a list of some."""
+
+    rollout: str
+    by: str
+    begun: float
+    outcome: Outcome
+
+
+def rollout_lines(states: Iterable[Rollout]) -> tuple[RolloutLine, ...]:
+    """Rollouts in their order."""
+    return tuple(RolloutLine(one.id, one.by, one.started_at, outcome(one)) for one in states)
+
+
 def by_rollout(turns: Iterable[Turn]) -> dict[str, tuple[Turn, ...]]:
     """The turns of each rollout."""
     found: dict[str, tuple[Turn, ...]] = {}

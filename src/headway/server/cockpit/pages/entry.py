@@ -20,7 +20,7 @@ from headway.server.cockpit.pages.courses import BACK, Outcome, because, by_roll
 from headway.server.cockpit.pages.history import LifeLine, life_lines
 from headway.server.cockpit.pages.named import Named, named
 from headway.server.cockpit.panel import VERDICT_STATES
-from headway.server.database import builds, journal, rollouts
+from headway.server.database import builds, guard, journal, rollouts
 from headway.server.database.journal import Turn
 from headway.server.plane import ControlPlane
 from headway.server.situation import look
@@ -133,7 +133,7 @@ def make_entry(facts: Facts) -> Page:
         said=_said(state),
         entries=tuple(entry for entry in facts.entries if entry.why),
         choices=choices,
-        nothing="" if choices else f"{state.target[:12]} is what is live",
+        nothing=_nothing(facts) if not choices else "",
         guarded=facts.guarded,
     )
 
@@ -149,7 +149,9 @@ def _choices(facts: Facts, *, was_live: bool) -> tuple[Choice, ...]:
         )
         found.append(Choice("revert", "Revert to this", sentence, latest.id, seen=standing(latest)))
     under_way = latest.id if latest.phase in LIVE else ""
-    if state.target != facts.live or under_way:
+    if (under_way and latest.target != state.target) or (
+        not under_way and state.target != facts.live
+    ):
         again = "Deploy again" if found or not was_live else "Revert to this"
         sentence = f"Deploys {state.target[:12]} step by step, as the plan says."
         if under_way:
@@ -160,6 +162,14 @@ def _choices(facts: Facts, *, was_live: bool) -> tuple[Choice, ...]:
             )
         )
     return tuple(found)
+
+
+def _nothing(facts: Facts) -> str:
+    """Why there is nothing to do with the build here."""
+    target, latest = facts.state.target, facts.latest
+    if latest.phase in LIVE and latest.target == target:
+        return f"{latest.id} brings it; the buttons are on the page of {facts.app}"
+    return f"{target[:12]} is what is live"
 
 
 def _steps(state: Rollout, entries: Sequence[JournalEntry]) -> tuple[StepRow, ...]:
@@ -217,11 +227,10 @@ def _said(state: Rollout) -> tuple[Said, ...]:
 async def gather(plane: ControlPlane, app: str, rollout: str) -> Facts:
     """A rollout of an app. Raises NotFound."""
     now = plane.clock()
-    guarded = plane.guard is not None
-    return await plane.database.read(lambda c: _read(c, app, rollout, now, guarded))
+    return await plane.database.read(lambda c: _read(c, app, rollout, now))
 
 
-def _read(connection: Connection, app: str, rollout: str, now: float, guarded: bool) -> Facts:
+def _read(connection: Connection, app: str, rollout: str, now: float) -> Facts:
     known = look(connection, app, now)
     state = rollouts.get(connection, rollout)
     if state is None or state.app != app or known.latest is None:
@@ -241,5 +250,5 @@ def _read(connection: Connection, app: str, rollout: str, now: float, guarded: b
         entries=journal.entries(connection, rollout=rollout, after=0, limit=MOST_ENTRIES),
         around=around,
         turns=journal.turns(connection, back),
-        guarded=guarded,
+        guarded=guard.is_kept(connection, rollout),
     )

@@ -9,13 +9,11 @@ from headway.errors import NotFound
 from headway.model.build import Build
 from headway.model.journal import JournalEntry
 from headway.model.names import BuildId
-from headway.model.release import PickKind
 from headway.model.release_views import ReleaseView, SuspectsView
 from headway.model.rollout import LIVE, Phase, Rollout
-from headway.server.cockpit.pages import courses
-from headway.server.cockpit.pages.courses import Outcome
+from headway.server.cockpit.pages.courses import RolloutLine, rollout_lines
 from headway.server.cockpit.pages.named import Named, named
-from headway.server.cockpit.pages.releases import ChangeLine, change_line
+from headway.server.cockpit.pages.releases import LOOKED_AT, ChangeLine, brought, change_line
 from headway.server.database import builds, journal, rollouts
 from headway.server.database.journal import Search
 from headway.server.plane import ControlPlane
@@ -49,15 +47,6 @@ class PickLine(Struct, frozen=True):
     by: str
     at: float
     reason: str
-
-
-class RolloutLine(Struct, frozen=True):
-    """A rollout of the release."""
-
-    rollout: str
-    by: str
-    begun: float
-    outcome: Outcome
 
 
 class Suspected(Struct, frozen=True):
@@ -105,8 +94,6 @@ class Page(Struct, frozen=True):
 def make_release(facts: Facts) -> Page:
     """The page."""
     view, state = facts.view, facts.view.release
-    back = {pick.change.commit for pick in state.picks if pick.kind is PickKind.REVERT}
-    fixes = [pick.change for pick in state.picks if pick.kind is PickKind.HOTFIX]
     failing = any(
         one.phase in (Phase.REVERTED, Phase.REVERTING, Phase.PAUSED) for one in facts.rollouts[:1]
     )
@@ -130,16 +117,7 @@ def make_release(facts: Facts) -> Page:
         build=named(facts.builds, state.build, "live" if view.live else "other")
         if state.build
         else None,
-        changes=(
-            *(
-                change_line(change, "taken back" if change.commit in back else "")
-                for change in state.changes
-            ),
-            *(
-                change_line(change, "taken back" if change.commit in back else "hotfix")
-                for change in fixes
-            ),
-        ),
+        changes=brought(state),
         picks=tuple(
             PickLine(
                 pick.kind.value,
@@ -152,10 +130,7 @@ def make_release(facts: Facts) -> Page:
             for pick in state.picks
         ),
         overrides=state.overrides,
-        rollouts=tuple(
-            RolloutLine(one.id, one.by, one.started_at, courses.outcome(one))
-            for one in facts.rollouts
-        ),
+        rollouts=rollout_lines(facts.rollouts),
         failing=failing,
         blame=facts.blame.sentence,
         suspects=tuple(
@@ -180,9 +155,8 @@ async def gather(plane: ControlPlane, app: str, release: str) -> Facts:
 
     def read(connection: Connection) -> Facts:
         known = look(connection, app, now)
-        mine = tuple(
-            one for one in rollouts.newest(connection, app, 200) if one.release == state.id
-        )
+        recent = rollouts.newest(connection, app, LOOKED_AT)
+        mine = tuple(one for one in recent if one.release == state.id)
         signed = [entry for one in mine for entry in _signed(connection, one)]
         latest = known.latest
         return Facts(

@@ -6,7 +6,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from headway.core.release import is_all_dark
-from headway.model.release import Change, Release, Review
+from headway.model.release import Change, PickKind, Release, Review
 from headway.model.release import CheckState as Tests
 from headway.model.release_views import QueueView
 from headway.model.rollout import Rollout
@@ -78,6 +78,17 @@ def change_line(change: Change, fate: str = "") -> ChangeLine:
         paths=change.paths[:20],
         more=change.more + max(0, len(change.paths) - 20),
         fate=fate,
+    )
+
+
+def brought(state: Release) -> tuple[ChangeLine, ...]:
+    """What a release brings: the changes it was cut with, and what was picked onto it."""
+    back = {pick.change.commit for pick in state.picks if pick.kind is PickKind.REVERT}
+    fixes = [pick.change for pick in state.picks if pick.kind is PickKind.HOTFIX]
+    return tuple(
+        change_line(change, "taken back" if change.commit in back else fate)
+        for fate, some in (("", state.changes), ("hotfix", fixes))
+        for change in some
     )
 
 
