@@ -13,7 +13,7 @@ from headway.server.cockpit.node_map import NodeMap, news
 from headway.server.news import News
 from headway.signals.frames import HEARTBEAT
 
-PACE_SECONDS = 0.1
+PACE_SECONDS = 0.05
 """The shortest time between two renderings of a page."""
 
 QUIET_SECONDS = 1.0
