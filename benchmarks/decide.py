@@ -21,22 +21,25 @@ from headway.model.signal import NodeRecord, Seat
 
 SIZES = (100, 1_000, 10_000)
 RUNS = 15
+LATEST = 1_000
+"""An epoch that every node has heard of."""
+
 BASE, TARGET = "b" * 64, "a" * 64
 
 
-def members(size: int) -> list[Member]:
-    """A production tier in three zones, half of it on the new build."""
+def members(size: int, share: float) -> list[Member]:
+    """A production tier in three zones, ``share`` of it on the new build, as it should be."""
     zones = {f"node-{i:05}": f"zone-{i % 3}" for i in range(size)}
     found = []
     for node, position in positions.assign(zones).items():
         record = NodeRecord(node, 1, zones[node], {"web": Seat("production", position)})
-        running = TARGET if position < 0.5 else BASE
+        running = TARGET if position < share else BASE
         report = Report(
             node=node,
             app="web",
             boot="b",
             seq=1,
-            epoch=2,
+            epoch=LATEST,
             activity=Activity.IDLE,
             running=running,
             prepared=TARGET,
@@ -47,13 +50,14 @@ def members(size: int) -> list[Member]:
     return found
 
 
-def half_way(everybody: list[Member]) -> Rollout:
-    """A rollout whose wave stands at half of production."""
+def half_way(size: int) -> Rollout:
+    """A rollout whose wave stands at half of production; every node is where the wave is."""
     app = AppConfig("web", plans={"default": (Step("production", concurrency="10%"),)}, metrics=())
     state: Rollout | None = None
     signal = None
     while state is None or state.fractions.get("production", 0.0) < 0.5:
-        view = fleet.view("web", everybody, signal, 100.0, 15.0)
+        share = state.fractions.get("production", 0.0) if state is not None else 0.0
+        view = fleet.view("web", members(size, share), signal, 100.0, 15.0)
         if state is None:
             decision = rollout.start(
                 id="r",
@@ -77,8 +81,8 @@ def half_way(everybody: list[Member]) -> Rollout:
 
 def measure(size: int) -> float:
     """Milliseconds for one observation, median."""
-    everybody = members(size)
-    state = half_way(everybody)
+    state = half_way(size)
+    everybody = members(size, state.fractions["production"])
     signal = signal_of(state)
     times = []
     for _ in range(RUNS):

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from headway.client.api import Client
@@ -34,8 +35,9 @@ READY_SECONDS = 60.0
 class Stage:
     """Everything lies in ``home``; ``running`` has the server's process while there is one."""
 
-    def __init__(self, home: Path, size: int) -> None:
+    def __init__(self, home: Path, size: int, concurrency: str = "100%") -> None:
         self.home = home
+        self._plan = (_CANARY, structs.replace(_ALL, concurrency=concurrency))
         self.url = ""
         self.running: subprocess.Popen[str] | None = None
         config = ServerConfig(home / "control")
@@ -48,10 +50,9 @@ class Stage:
             Place(f"node-{i:06}", new_secret(), "production" if i else "canary", f"zone-{i % 3}")
             for i in range(size)
         ]
-        plan = (_CANARY, _ALL)
 
         def write(connection: Connection) -> None:
-            config = AppConfig(APP, plans={"default": plan}, metrics=())
+            config = AppConfig(APP, plans={"default": self._plan}, metrics=())
             apps.put(connection, config, time.time())
             for build in (OLD, NEW):
                 described = Build(build, APP, "c0ffee", time.time(), "bench", 1, 1, 1)

@@ -36,7 +36,7 @@ class Viewers:
         self._pipe.recv()
 
     def seen(self) -> list[float]:
-        """When each viewer has seen them, in seconds of the monotonic clock."""
+        """When each viewer has seen them, in seconds since the epoch."""
         if not self._pipe.poll(PATIENCE):
             raise TimeoutError("not every viewer has seen it")
         times: list[float] = self._pipe.recv()
@@ -71,7 +71,7 @@ class _Crowd:
         writer.write(head.encode())
         rest = b""
         while chunk := await reader.read(1 << 18):
-            at = time.monotonic()
+            at = time.time()
             rest = rest[-200:] + chunk
             if self.words and self.words in rest:
                 self.note(number, at)

@@ -9,6 +9,13 @@ from tests.acceptance.fleet import RealFleet
 from tests.browser.chromium import Page
 from tests.browser.publishing import publish
 
+PAINTED = """tiers[0].nodes.map((_, index) => {
+  const { data } = tiers[0].pen.getImageData(index * cell, 0, sprites.step, sprites.step);
+  const wanted = (letters[index].charCodeAt(0) - FIRST) * sprites.step ** 2;
+  return new Uint32Array(data.buffer).every((pixel, at) => pixel === sprites.ink[wanted + at]);
+})"""
+"""Whether each node's place on the map shows the shape of its letter."""
+
 LINES = [
     {"at": 10, "kind": "deploy"},
     {"at": 15, "kind": "config"},
@@ -43,11 +50,10 @@ def test_the_map_follows_every_node_and_tells_its_name(fleet: RealFleet, opened:
     fleet.start_agent("p4", "production")
     opened.wait(lambda: opened.run("letters.length") == 5, "the node that has come")
     opened.wait(lambda: "p4" in opened.run("tiers.flatMap((tier) => tier.nodes)"), "its name")
-    inked = opened.run(
-        "tiers[0].pen.getImageData(0, 0, tiers[0].canvas.width, tiers[0].canvas.height)"
-        ".data.some((part) => part > 0)"
-    )
-    assert inked, "something is drawn"
+    assert opened.run(PAINTED) == [True] * 5
+    opened.run("apply({whole: false, layout, runs: [[3, 'BC']]})")
+    assert opened.run("letters.slice(3).join('')") == "BC"
+    assert opened.run(PAINTED) == [True] * 5
 
 
 def test_lines_that_would_touch_become_one_with_their_number(opened: Page) -> None:

@@ -289,6 +289,8 @@ def _seasons(
     metrics: Sequence[Metric], exposures: Sequence[str], slots: Slots, began: float
 ) -> Seasons | None:
     pairs = [(m.counter, exposure) for m, exposure in zip(metrics, exposures, strict=True)]
+    if not pairs:
+        return None
     seasons = Seasons.learn(pairs, [m.kind is Kind.COUNTS for m in metrics], slots, began)
     return seasons if seasons.known() else None
 

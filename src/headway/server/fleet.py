@@ -26,6 +26,7 @@ class Fleet:
         self._earlier_boots: dict[tuple[str, str], dict[str, int]] = {}
         self._left: dict[str, float] = {}
         self._sights: dict[str, Sight] = {}
+        self._drifted: dict[tuple[str, str], str] = {}
 
     def __iter__(self) -> Iterator[NodeRecord]:
         """Every node's record, by name."""
@@ -50,6 +51,7 @@ class Fleet:
             self._sight(app).seats_changed()
             self._reports.pop((node, app), None)
             self._earlier_boots.pop((node, app), None)
+            self._drifted.pop((node, app), None)
 
     def hear(self, report: Report, at: float) -> bool:
         """Take in a report received ``at``; False when a later one is known already.
@@ -77,6 +79,9 @@ class Fleet:
                     del earlier[next(iter(earlier))]
         self._reports[key] = report, at
         self._left.pop(report.node, None)
+        self._drifted.pop(key, None)
+        if drifts := present(report):
+            self._drifted[key] = "; ".join(sentence(drift, report.app) for drift in drifts)
         self._sight(report.app).spoke(report.node, at)
         return True
 
@@ -122,14 +127,7 @@ class Fleet:
 
     def drifted(self, app: str) -> dict[str, str]:
         """What is not as it was published, by the nodes that have told so."""
-        told = {
-            node: present(report) for (node, of), (report, _) in self._reports.items() if of == app
-        }
-        return {
-            node: "; ".join(sentence(drift, app) for drift in drifts)
-            for node, drifts in told.items()
-            if drifts
-        }
+        return {node: told for (node, of), told in self._drifted.items() if of == app}
 
     def view(self, app: str, signal: Signal | None, now: float, silent_after: float) -> FleetView:
         """The app's nodes, held against what the signal asks of them."""

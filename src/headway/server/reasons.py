@@ -21,13 +21,12 @@ async def reasons(
     """Why nothing of an app is deploying, or what it waits for: never empty."""
     app = known.config.name
 
-    def read(connection: Connection) -> Release | None:
-        return next(iter(releases.newest(connection, app, 1)), None)
+    def read(connection: Connection) -> tuple[Release | None, Train]:
+        return next(iter(releases.newest(connection, app, 1)), None), trains.get(connection, app)
 
-    newest = await plane.database.read(read)
+    newest, train = await plane.database.read(read)
     plan = known.times.schedule
     gate, age = plane.releases.gate(app)
-    train = await plane.database.read(lambda c: trains.get(c, app))
     return why(
         Facts(
             app=app,

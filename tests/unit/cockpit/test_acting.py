@@ -5,6 +5,7 @@ import pytest
 
 from headway.model.access import Role
 from headway.model.rollout import Phase
+from headway.server.cockpit.facts import Facts
 from headway.server.cockpit.live import Broadcast, Picture, frame
 from headway.server.cockpit.node_map import NodeMap
 from headway.server.database import apps, rollouts
@@ -134,9 +135,15 @@ class Renderings:
         self.made = 0
         self.word = "one"
 
-    async def __call__(self) -> Picture:
+    def broadcast(self, news: News) -> Broadcast:
+        return Broadcast("web", news, self.gather, self.draw)
+
+    async def gather(self) -> Facts:
+        return Facts("web", 1.0, begun=self.word)
+
+    def draw(self, facts: Facts) -> Picture:
         self.made += 1
-        return Picture({"banner": self.word, "journal": "the same"}, NodeMap("here", "AAA"))
+        return Picture({"banner": facts.begun, "journal": "the same"}, NodeMap("here", "AAA"))
 
 
 async def first(viewer: AsyncIterator[bytes]) -> bytes:
@@ -148,7 +155,7 @@ async def first(viewer: AsyncIterator[bytes]) -> bytes:
 
 async def test_all_viewers_share_one_rendering_and_get_only_what_changed() -> None:
     news, renderings = News(), Renderings()
-    broadcast = Broadcast("web", news, renderings)
+    broadcast = renderings.broadcast(news)
     viewers = [broadcast.follow() for _ in range(20)]
     for viewer in viewers:
         shown = await first(viewer)
@@ -166,7 +173,7 @@ async def test_all_viewers_share_one_rendering_and_get_only_what_changed() -> No
 
 async def test_a_slow_viewer_skips_to_the_newest() -> None:
     news, renderings = News(), Renderings()
-    broadcast = Broadcast("web", news, renderings)
+    broadcast = renderings.broadcast(news)
     slow, quick = broadcast.follow(), broadcast.follow()
     for viewer in (slow, quick):
         await first(viewer)
@@ -181,7 +188,7 @@ async def test_a_slow_viewer_skips_to_the_newest() -> None:
 
 async def test_streams_end_with_the_control_plane_and_nothing_is_left_running() -> None:
     news = News()
-    broadcast = Broadcast("web", news, Renderings())
+    broadcast = Renderings().broadcast(news)
     viewer = broadcast.follow()
     await first(viewer)
     news.close()
@@ -197,7 +204,7 @@ def renderers() -> list[str]:
 
 async def test_nothing_is_rendered_for_nobody() -> None:
     news = News()
-    broadcast = Broadcast("web", news, Renderings())
+    broadcast = Renderings().broadcast(news)
     viewer = broadcast.follow()
     await anext(viewer)
     assert renderers()

@@ -7,6 +7,7 @@ import pytest
 from headway.guard.evidence import Row, table
 from headway.guard.fire import CALM, TICK, Fire, News, Patrol
 from headway.guard.season import DAYS, SLOT, Seasons
+from headway.guard.watch import Guard
 from headway.model.plan import AppConfig, Direction, Importance, Kind, Metric, Watching
 
 CRITICAL = Importance.CRITICAL
@@ -171,3 +172,10 @@ def test_a_daily_peak_that_is_known_is_no_fire() -> None:
             load = 1.0 if site.now < began // SLOT * SLOT + SLOT else 0.2
             news += site.run(1, load=load)
         assert bool(news) is not known
+
+
+def test_an_app_without_metrics_is_watched_in_peace() -> None:
+    guard, app = Guard(), AppConfig("web", metrics=())
+    assert guard.patrol(app, 1000.0) == ()
+    guard.learn_day("web", {900.0: {"requests": 5.0}}, 1000.0)
+    assert guard.patrol(app, 2000.0) == ()

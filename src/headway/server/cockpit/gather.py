@@ -1,5 +1,6 @@
 """Looks up what an app's page is made from."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from headway.guard.curves import NOTHING
 from headway.model.build import Build
 from headway.model.journal import JournalEntry
 from headway.model.names import BuildId
-from headway.model.rollout import FleetView, Rollout
+from headway.model.rollout import LIVE, FleetView, Rollout
 from headway.model.train import Train
 from headway.server import views
 from headway.server.chatting import show
@@ -33,6 +34,7 @@ class _Known(Struct, frozen=True):
     newest: tuple[JournalEntry, ...]
     train: Train
     published: Build | None
+    builds: dict[BuildId, Build]
 
 
 async def every_app(plane: ControlPlane) -> list[str]:
@@ -46,11 +48,10 @@ async def gather(plane: ControlPlane, app: str, present: tuple[str, ...] = ()) -
     known = await plane.database.read(partial(_read, app=app, now=now))
     situation = known.situation
     latest, fleet = situation.latest, plane.engine.view(situation, now)
-    named = {situation.live_build, *_running(fleet)}
-    if latest is not None:
-        named |= {latest.target, latest.base}
-    ids = [build for build in named if build is not None]
-    found = await plane.database.read(partial(_builds, app=app, ids=ids))
+    found, named = known.builds, _running(fleet) - known.builds.keys()
+    if named:
+        found |= await plane.database.read(partial(_builds, app=app, ids=named))
+    running = latest is not None and latest.phase in LIVE
     return Facts(
         app=app,
         now=now,
@@ -65,29 +66,32 @@ async def gather(plane: ControlPlane, app: str, present: tuple[str, ...] = ()) -
         holds=tuple(h for h in situation.holds if h.on == app or h.on.startswith(f"{app}/")),
         train=show(known.train),
         journal=known.newest,
-        why=await reasons(plane, situation, fleet, now),
+        why=() if running else await reasons(plane, situation, fleet, now),
         present=present,
     )
 
 
 def _read(connection: Connection, app: str, now: float) -> _Known:
     situation = look(connection, app, now)
-    latest = situation.latest.id if situation.latest else ""
+    latest = situation.latest
+    named = {situation.live_build} | ({latest.target, latest.base} if latest else set())
     return _Known(
         situation,
         rollouts.last_succeeded(connection, app),
-        journal.entries(connection, rollout=latest, after=0, limit=1),
+        journal.entries(connection, rollout=latest.id if latest else "", after=0, limit=1),
         journal.entries(connection, app=app, limit=JOURNAL_ENTRIES, told=True),
         trains.get(connection, app),
         next(iter(builds.newest(connection, app, 1)), None),
+        _builds(connection, app, [build for build in named if build is not None]),
     )
 
 
-def _running(fleet: FleetView) -> set[str | None]:
-    return {node.running for nodes in fleet.tiers.values() for node in nodes}
+def _running(fleet: FleetView) -> set[BuildId]:
+    running = {node.running for nodes in fleet.tiers.values() for node in nodes}
+    return {build for build in running if build is not None}
 
 
-def _builds(connection: Connection, app: str, ids: list[BuildId]) -> dict[BuildId, Build]:
+def _builds(connection: Connection, app: str, ids: Iterable[BuildId]) -> dict[BuildId, Build]:
     return {build.id: build for id in ids for build in builds.find(connection, app, id)}
 
 

@@ -1,17 +1,19 @@
 """Keeps open pages up to date: rendered once per change, whoever many look at it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 from msgspec import Struct
 
 from headway.errors import HeadwayError
+from headway.server.cockpit.facts import Facts
 from headway.server.cockpit.node_map import NodeMap, news
 from headway.server.news import News
 from headway.signals.frames import HEARTBEAT
 
-PACE_SECONDS = 0.1
+PACE_SECONDS = 0.05
 """The shortest time between two renderings of a page."""
 
 QUIET_SECONDS = 1.0
@@ -45,10 +47,17 @@ class Broadcast:
     Viewers are told of the newest state, not of every one: whoever is slow skips some.
     """
 
-    def __init__(self, app: str, news: News, render: Callable[[], Awaitable[Picture]]) -> None:
+    def __init__(
+        self,
+        app: str,
+        news: News,
+        gather: Callable[[], Awaitable[Facts]],
+        draw: Callable[[Facts], Picture],
+    ) -> None:
         self._app = app
         self._news = news
-        self._render = render
+        self._gather = gather
+        self._draw = draw
         self._picture: Picture | None = None
         self._steps: dict[int, bytes] = {}
         self._viewers: set[asyncio.Event] = set()
@@ -91,29 +100,30 @@ class Broadcast:
 
     async def _run(self) -> None:
         reader = self._news.subscribe()
-        loop = asyncio.get_running_loop()
         try:
             async for apps in reader.looks(QUIET_SECONDS, pace=0.0):
                 if apps and self._app not in apps:
                     continue
-                began = loop.time()
-                await self._refresh()
                 # However large the page, two thirds of the time are for everybody else.
-                await asyncio.sleep(max(PACE_SECONDS, 2 * (loop.time() - began)))
+                await asyncio.sleep(max(PACE_SECONDS, 2 * await self._refresh()))
         finally:
             self._news.unsubscribe(reader)
             self._wake()
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> float:
+        """Draw the page as it is now; how many seconds the drawing took."""
         try:
-            picture = await self._render()
+            facts = await self._gather()
         except HeadwayError as error:
             log.warning("cannot show an app", app=self._app, why=error.sentence)
-            return
+            return 0.0
+        began = time.perf_counter()
+        picture = self._draw(facts)
         if picture != self._picture:
             self._picture = picture
             self._steps = {}
             self._wake()
+        return time.perf_counter() - began
 
     def _wake(self) -> None:
         for viewer in self._viewers:

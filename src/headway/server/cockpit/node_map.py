@@ -5,7 +5,7 @@ from its place: tier after tier, each in the order in which its nodes move. Who 
 before is sent only the runs of letters that differ.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from itertools import zip_longest
@@ -61,18 +61,17 @@ class MapNews(Struct, frozen=True):
 
 def node_map(facts: Facts) -> NodeMap:
     """The map as it is now."""
-    part = {node.running: "" for nodes in facts.fleet.tiers.values() for node in nodes}
-    parts: dict[str | None, str] = {build: role(facts, build) for build in part}
-    letters = "".join(_letters(nodes, parts) for _, nodes in _tiers(facts))
-    return NodeMap(places(facts).layout, letters)
+    builds = {build or None for tier in tier_views(facts) for build in tier.builds}
+    parts = tuple((build, role(facts, build)) for build in builds)
+    letters = "".join(_letters(_Same(nodes), parts) for _, nodes in _tiers(facts))
+    names = tuple((tier, _names(_Same(nodes))) for tier, nodes in _tiers(facts))
+    return NodeMap(_layout(names), letters)
 
 
 def places(facts: Facts) -> Places:
     """Which node stands where."""
-    tiers = tuple(
-        TierPlaces(tier, tuple(node.node for node in nodes)) for tier, nodes in _tiers(facts)
-    )
-    return Places(_layout(tiers), tiers)
+    names = tuple((tier, _names(_Same(nodes))) for tier, nodes in _tiers(facts))
+    return Places(_layout(names), tuple(TierPlaces(tier, nodes) for tier, nodes in names))
 
 
 @lru_cache(maxsize=64)
@@ -87,13 +86,33 @@ def _tiers(facts: Facts) -> list[tuple[str, Sequence[NodeView]]]:
     return [(view.tier, facts.fleet.tiers.get(view.tier, ())) for view in tier_views(facts)]
 
 
-def _letters(nodes: Sequence[NodeView], parts: Mapping[str | None, str]) -> str:
-    return "".join([LETTERS[node.state.value, parts[node.running]] for node in nodes])
+class _Same:
+    """A tier's nodes, known again by being the very same tuple: nothing in it has changed."""
+
+    def __init__(self, nodes: Sequence[NodeView]) -> None:
+        self.nodes = nodes
+
+    def __hash__(self) -> int:
+        return id(self.nodes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.nodes is other.nodes
 
 
-@lru_cache(maxsize=16)
-def _layout(tiers: tuple[TierPlaces, ...]) -> str:
-    return sha256(msgspec.json.encode(tiers)).hexdigest()[:16]
+@lru_cache(maxsize=64)
+def _letters(same: _Same, parts: tuple[tuple[str | None, str], ...]) -> str:
+    part = dict(parts)
+    return "".join([LETTERS[node.state.value, part[node.running]] for node in same.nodes])
+
+
+@lru_cache(maxsize=64)
+def _names(same: _Same) -> tuple[str, ...]:
+    return tuple(node.node for node in same.nodes)
+
+
+@lru_cache(maxsize=64)
+def _layout(names: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+    return sha256(msgspec.json.encode(names)).hexdigest()[:16]
 
 
 def _runs(before: str, after: str) -> tuple[tuple[int, str], ...]:

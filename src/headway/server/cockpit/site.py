@@ -14,6 +14,7 @@ from headway.model.access import Identity
 from headway.server.auth.rules import Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.door import Door
+from headway.server.cockpit.facts import Facts
 from headway.server.cockpit.gather import every_app, gather, gather_charts
 from headway.server.cockpit.graphs import GuardPage, make_graphs
 from headway.server.cockpit.live import Broadcast, Picture
@@ -101,7 +102,9 @@ class Site:
         """The parts of an app's page as they change, until either side ends it."""
         key = app, may_act(caller)
         if key not in self._broadcasts:
-            self._broadcasts[key] = Broadcast(app, self._plane.news, partial(self._picture, *key))
+            self._broadcasts[key] = Broadcast(
+                app, self._plane.news, partial(self._facts, app), partial(_picture, acts=key[1])
+            )
         present = self._present.setdefault(app, Counter())
         present[caller.name] += 1
         self._plane.news.fleet_moved(app)
@@ -136,10 +139,14 @@ class Site:
             self._charts[app] = now, content
         return content
 
-    async def _picture(self, app: str, acts: bool) -> Picture:
+    async def _facts(self, app: str) -> Facts:
         present = tuple(sorted(+self._present.get(app, Counter())))
-        page = make_page(await gather(self._plane, app, present))
-        return Picture(regions(page, acts), page.map)
+        return await gather(self._plane, app, present)
+
+
+def _picture(facts: Facts, *, acts: bool) -> Picture:
+    page = make_page(facts)
+    return Picture(regions(page, acts), page.map)
 
 
 def may_act(caller: Identity) -> bool:

@@ -11,6 +11,7 @@ from headway.model.rollout import LIVE, NodeState, Phase, Rollout
 from headway.model.verdict import Outcome
 from headway.model.views import RolloutView
 from headway.server.cockpit.facts import Facts
+from headway.server.cockpit.pipeline import tier_views
 from headway.server.cockpit.words import count, short
 
 
@@ -219,7 +220,7 @@ def _small(state: Rollout, facts: Facts) -> tuple[Button, ...]:
 
 
 def _amount(facts: Facts, state: NodeState) -> int:
-    return sum(node.state is state for nodes in facts.fleet.tiers.values() for node in nodes)
+    return sum(tier.states.get(state, 0) for tier in tier_views(facts))
 
 
 def _hurting(state: Rollout) -> tuple[Button, ...]:

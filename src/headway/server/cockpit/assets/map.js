@@ -13,7 +13,9 @@ const FIRST = "A".charCodeAt(0);
 let layout = map.dataset.layout;
 let letters = [...map.dataset.letters];
 let tiers = JSON.parse(map.dataset.tiers).map(([tier, size]) => ({ tier, size, nodes: null }));
-let pitch = 0;
+let pitch = 0; // in the page's pixels
+let ratio = 1; // pixels of the screen for one of the page
+let cell = 0; // in the screen's pixels
 let sprites = null;
 const labels = new Map();
 
@@ -55,38 +57,51 @@ function drawShape(pen, state, role, size, colour) {
   }
 }
 
-function makeSprites(ratio) {
+// Every shape once, as pixels. Ten thousand of them are copied faster than a canvas can draw them.
+function makeSprites() {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
   const size = Math.max(4, pitch > 12 ? pitch - 5 : pitch - 1);
+  const step = Math.ceil(size * ratio);
   const sheet = document.createElement("canvas");
-  sheet.width = Math.ceil(size * ratio) * STATES.length * ROLES.length;
-  sheet.height = Math.ceil(size * ratio);
+  sheet.width = step;
+  sheet.height = step * STATES.length * ROLES.length;
   const pen = sheet.getContext("2d");
   STATES.forEach((state, s) => ROLES.forEach((role, r) => {
-    pen.setTransform(ratio, 0, 0, ratio, (s * ROLES.length + r) * Math.ceil(size * ratio), 0);
+    pen.setTransform(ratio, 0, 0, ratio, 0, (s * ROLES.length + r) * step);
     drawShape(pen, state, role, size, colour);
   }));
-  return { sheet, size, step: Math.ceil(size * ratio) };
+  return { size, step, ink: new Uint32Array(pen.getImageData(0, 0, sheet.width, sheet.height).data.buffer) };
 }
 
 function drawCell(tier, index) {
-  const { pen, columns, first } = tier;
-  const { sheet, size, step } = sprites;
-  const x = (index % columns) * pitch;
-  const y = Math.floor(index / columns) * pitch;
-  pen.clearRect(x, y, pitch, pitch);
-  const number = letters[first + index].charCodeAt(0) - FIRST;
-  pen.drawImage(sheet, number * step, 0, step, step, x, y, size, size);
+  const { step, ink } = sprites;
+  const { pixels, columns, first } = tier;
+  const width = tier.image.width;
+  const row = Math.floor(index / columns);
+  let to = row * cell * width + (index - row * columns) * cell;
+  let from = (letters[first + index].charCodeAt(0) - FIRST) * step * step;
+  for (let y = 0; y < step; y += 1, to += width - step) {
+    for (let x = 0; x < step; x += 1) pixels[to++] = ink[from++];
+  }
+  tier.stale = true;
+}
+
+function flush() {
+  for (const tier of tiers) {
+    if (!tier.stale) continue;
+    tier.pen.putImageData(tier.image, 0, 0);
+    tier.stale = false;
+    drawCursor(tier);
+  }
 }
 
 function drawCursor(tier) {
-  if (document.activeElement !== tier.canvas) return;
-  tier.pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink");
-  tier.pen.lineWidth = 1.5;
-  const x = (tier.cursor % tier.columns) * pitch;
-  const y = Math.floor(tier.cursor / tier.columns) * pitch;
-  tier.pen.strokeRect(x + 0.5, y + 0.5, sprites.size - 1, sprites.size - 1);
+  if (document.activeElement !== tier.canvas || !tier.size) return;
+  const { pen, cursor, columns } = tier;
+  pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink");
+  pen.lineWidth = 1.5 * ratio;
+  pen.strokeRect((cursor % columns) * cell + 0.5, Math.floor(cursor / columns) * cell + 0.5, sprites.step - 1, sprites.step - 1);
 }
 
 function build() {
@@ -115,23 +130,24 @@ function build() {
 
 // The size of a cell follows the number of nodes, the number of columns the width of the page.
 function fit() {
-  const ratio = window.devicePixelRatio || 1;
+  ratio = window.devicePixelRatio || 1;
   pitch = PITCHES.find(([most]) => letters.length <= most)[1];
-  sprites = makeSprites(ratio);
+  cell = Math.ceil(pitch * ratio);
+  sprites = makeSprites();
   for (const tier of tiers) {
-    const width = tier.canvas.parentElement.clientWidth - tier.canvas.offsetLeft + tier.canvas.parentElement.offsetLeft;
+    const { canvas } = tier;
+    const width = canvas.parentElement.clientWidth - canvas.offsetLeft + canvas.parentElement.offsetLeft;
     tier.columns = Math.max(1, Math.floor(width / pitch));
-    const rows = Math.max(1, Math.ceil(tier.size / tier.columns));
-    const shown = Math.min(tier.size, tier.columns);
-    tier.canvas.width = Math.ceil(shown * pitch * ratio);
-    tier.canvas.height = Math.ceil(rows * pitch * ratio);
-    tier.canvas.style.width = `${shown * pitch}px`;
-    tier.canvas.style.height = `${rows * pitch}px`;
-    tier.pen = tier.canvas.getContext("2d");
-    tier.pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    canvas.width = Math.max(1, Math.min(tier.size, tier.columns)) * cell;
+    canvas.height = Math.max(1, Math.ceil(tier.size / tier.columns)) * cell;
+    canvas.style.width = `${canvas.width / ratio}px`;
+    canvas.style.height = `${canvas.height / ratio}px`;
+    tier.pen = canvas.getContext("2d");
+    tier.image = tier.pen.createImageData(canvas.width, canvas.height);
+    tier.pixels = new Uint32Array(tier.image.data.buffer);
     for (let index = 0; index < tier.size; index += 1) drawCell(tier, index);
-    drawCursor(tier);
   }
+  flush();
 }
 
 function apply(news) {
@@ -142,16 +158,14 @@ function apply(news) {
   } else {
     let at = 0;
     for (const [place, run] of news.runs) {
-      while (place >= tiers[at].first + tiers[at].size) at += 1;
-      let tier = tiers[at];
-      [...run].forEach((letter, offset) => {
+      for (let offset = 0; offset < run.length; offset += 1) {
         const index = place + offset;
-        letters[index] = letter;
-        if (index >= tier.first + tier.size) tier = tiers[(at += 1)];
-        drawCell(tier, index - tier.first);
-      });
+        while (index >= tiers[at].first + tiers[at].size) at += 1;
+        letters[index] = run[offset];
+        drawCell(tiers[at], index - tiers[at].first);
+      }
     }
-    tiers.forEach(drawCursor);
+    flush();
   }
   performance.measure("map", { start });
 }
@@ -219,15 +233,15 @@ function listen(tier) {
   });
   canvas.addEventListener("pointerleave", hide);
   canvas.addEventListener("click", (event) => { const index = under(tier, event); if (index >= 0) visit(tier, index); });
-  canvas.addEventListener("focus", () => { drawCursor(tier); if (tier.size) tell(tier, tier.cursor); });
-  canvas.addEventListener("blur", () => { drawCell(tier, tier.cursor); hide(); });
+  canvas.addEventListener("focus", () => { tier.stale = true; flush(); if (tier.size) tell(tier, tier.cursor); });
+  canvas.addEventListener("blur", () => { tier.stale = true; flush(); hide(); });
   canvas.addEventListener("keydown", (event) => {
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: tier.columns, ArrowUp: -tier.columns, Home: -tier.size, End: tier.size };
     if (event.key === "Enter") { visit(tier, tier.cursor); return; }
     if (!(event.key in steps) || !tier.size) return;
-    drawCell(tier, tier.cursor);
     tier.cursor = Math.min(tier.size - 1, Math.max(0, tier.cursor + steps[event.key]));
-    drawCursor(tier);
+    tier.stale = true;
+    flush();
     tell(tier, tier.cursor);
     event.preventDefault();
   });
