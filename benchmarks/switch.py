@@ -140,13 +140,18 @@ class Contest:
         }
 
     def theirs(self, url: str) -> dict[str, dict[str, float]]:
-        """Every peer that is installed."""
+        """Every peer that is installed; what each came to, or why it failed, on standard error."""
         found: dict[str, dict[str, float]] = {}
 
         def race(peer: peers.Archive | peers.Rsync | peers.OSTree | peers.Casync) -> None:
-            results = [peer.take(self._tree(number)) for number in range(self._runs + 1)]
+            try:
+                results = [peer.take(self._tree(number)) for number in range(self._runs + 1)]
+            except subprocess.CalledProcessError as error:
+                print(f"{peer.name} failed: {error.stderr or error}", file=sys.stderr, flush=True)
+                return
             seconds, sizes = zip(*results[1:], strict=True)
             found[peer.name] = {"seconds": _median(list(seconds)), "bytes": _median(list(sizes))}
+            print(f"{peer.name}: {found[peer.name]}", file=sys.stderr, flush=True)
 
         if shutil.which("zstd") and shutil.which("curl"):
             race(peers.Archive(self._room("tar"), self.served, url, lambda: _sent(url)))
@@ -204,6 +209,7 @@ def measure(place: Path | None, files: int, changed: int, runs: int, peers: bool
         with _served(contest.served) as url:
             ours = contest.ours(url)
             floor = contest.floor()
+            print(f"agent: {ours}, floor {floor:.4f} s", file=sys.stderr, flush=True)
             found = contest.theirs(url) if peers else {}
     result: dict[str, Any] = {"files": contest.files, "changed": changed, **ours}
     result |= {"floor_seconds": floor, "ratio_floor": round(ours["seconds"] / floor, 2)}
