@@ -19,6 +19,7 @@ import asyncio
 import json
 import re
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -54,10 +55,14 @@ class Visitor:
         self.cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
 
     def page(self) -> float:
-        """How many seconds the page takes."""
-        began = time.monotonic()
-        self.http.get(f"/apps/{APP}").raise_for_status()
-        return time.monotonic() - began
+        """How many seconds the page takes, in a process that does nothing else."""
+        asked = f'url = "{self.http.base_url}apps/{APP}"\ncookie = "{self.cookie}"\n'
+        curl = ("curl", "--fail", "--silent", "--compressed", "--config", "-")
+        told = ("--output", "/dev/null", "--write-out", "%{time_total}")
+        done = subprocess.run(
+            [*curl, *told], input=asked, check=True, capture_output=True, text=True
+        )
+        return float(done.stdout)
 
     def weight(self) -> int:
         """Bytes of the page and all that it loads, as they come."""
