@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
 from itertools import cycle
 from typing import Protocol, cast
 
@@ -24,7 +23,6 @@ from headway.model.signal import record_key, signal_key
 from headway.signals.frames import HEARTBEAT, HEARTBEAT_SECONDS
 from headway.signals.hub import Hub
 from headway.signals.requests import NODE_ROUTES, Request, decode, is_foreign, parse, problem
-from headway.signals.turns import Turns
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_BODY_BYTES = 1024 * 1024
@@ -88,7 +86,6 @@ class NodeServer:
         self.door = door
         self.tell_health = tell_health
         self.tasks: set[asyncio.Task[None]] = set()
-        self.turns = Turns()
         self._watches: dict[str, list[NodeConnection]] = {}
         self._slices: list[set[NodeConnection]] = [set() for _ in range(_SLICES)]
         self._turn = cycle(self._slices)
@@ -273,7 +270,8 @@ class NodeConnection(asyncio.Protocol):
     def _serve(self, request: "Request", body: bytes) -> None:
         match request.method, request.path:
             case "POST", "/v1/node/reports":
-                self._server.turns.add(partial(self._take_in, request, body))
+                done = asyncio.ensure_future(self._server.door.report(request.secret(), body))
+                done.add_done_callback(self._settled)
             case "POST", "/v1/node/enrol":
                 self._begin(self._enrol(request.secret(), body))
             case "POST", "/v1/node/peers":
@@ -284,14 +282,6 @@ class NodeConnection(asyncio.Protocol):
                 self._answer(self._server.tell_health())
             case _:
                 raise NotFound(f"there is no {request.method} {request.path[:200]} here")
-
-    def _take_in(self, request: "Request", body: bytes) -> None:
-        try:
-            done = asyncio.ensure_future(self._server.door.report(request.secret(), body))
-        except HeadwayError as error:
-            self._refuse(error)
-        else:
-            done.add_done_callback(self._settled)
 
     def _begin(self, work: "Awaitable[None]") -> None:
         task = asyncio.ensure_future(work)
