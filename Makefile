@@ -10,7 +10,7 @@ demo: setup
 	$(RUN) headway demo $(ARGS)
 
 test: lint
-	$(RUN) pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	$(RUN) pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 # Every system call of an activation failed in every way, ten thousand power cuts, hundreds of rounds
 # of stores under fire, a hundred million simulated steps: hours. What is done is not done again.

@@ -19,6 +19,7 @@ import asyncio
 import json
 import re
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -47,6 +48,7 @@ class Visitor:
     """Somebody who has signed in with a token, as a browser would."""
 
     def __init__(self, url: str, token: str) -> None:
+        self._url = url
         self.http = httpx2.Client(base_url=url, timeout=30.0)
         door = self.http.get("/sign-in").text
         [seal] = re.findall(r'name="csrf" value="([^"]+)"', door)[:1]
@@ -54,10 +56,14 @@ class Visitor:
         self.cookie = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
 
     def page(self) -> float:
-        """How many seconds the page takes."""
-        began = time.monotonic()
-        self.http.get(f"/apps/{APP}").raise_for_status()
-        return time.monotonic() - began
+        """How many seconds the page takes, in a process that does nothing else."""
+        asked = f'url = "{self._url}/apps/{APP}"\ncookie = "{self.cookie}"\n'
+        curl = ("curl", "--fail", "--silent", "--compressed", "--config", "-")
+        told = ("--output", "/dev/null", "--write-out", "%{time_total}")
+        done = subprocess.run(
+            [*curl, *told], input=asked, check=True, capture_output=True, text=True
+        )
+        return float(done.stdout)
 
     def weight(self) -> int:
         """Bytes of the page and all that it loads, as they come."""

@@ -6,6 +6,9 @@ import shutil
 import pytest
 from hypothesis import settings
 
+# Set by what runs several tests at once; programs that tests start would fold what they say.
+os.environ.pop("COLUMNS", None)
+
 settings.register_profile("headway", deadline=None)
 settings.load_profile("headway")
 

@@ -10,7 +10,6 @@ import http.client
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ import msgspec
 from headway.agent.state import State
 from headway.builds import storage
 from headway.builds.publish import publish
+from headway.demo.site import free_ports
 from headway.model.report import Enrolment, Report
 from headway.model.signal import (
     RECORD_TYPE,
@@ -64,9 +64,7 @@ class ControlPlane:
         self.gate.set()
         self.blocked = threading.Event()
         self.epoch = 0
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        [self.port] = free_ports(1)
         self._server: ThreadingHTTPServer | None = None
 
     def open(self) -> None:
@@ -236,9 +234,7 @@ class Node:
         (place / "token").write_text(TOKEN)
         (place / "build.pub").write_bytes(control.build_key.public_pem)
         (place / "release.pub").write_bytes(control.release_key.public_pem)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        [self.port] = free_ports(1)
         self.agent: subprocess.Popen[bytes] | None = None
         self.server: subprocess.Popen[bytes] | None = None
 

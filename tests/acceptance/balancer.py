@@ -5,8 +5,9 @@ import socket
 import subprocess
 from pathlib import Path
 
+from headway.demo.site import free_ports
 from tests.acceptance.agent_stage import until
-from tests.acceptance.graceful_stage import Instances, free_ports
+from tests.acceptance.graceful_stage import Instances
 
 
 class Balancer:

@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.demo.site import free_ports
 from tests.acceptance.agent_stage import EXAMPLE, ControlPlane, Node, children, until
 
 SLOW = 0.2
@@ -53,14 +53,6 @@ def missing(sentence: str) -> None:
     if os.environ.get("HEADWAY_REQUIRE_SERVERS"):
         pytest.fail(sentence)
     pytest.skip(sentence)
-
-
-def free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 class Instances(Node):

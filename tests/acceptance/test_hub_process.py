@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from headway.demo.site import free_ports
 from headway.errors import Unreachable
 from headway.model.report import Enrolment
 from headway.signals.hub_client import HubClient
 from headway.signing import Signer
-from tests.contract.store_servers import free_ports
 
 
 def certify(home: Path) -> None:

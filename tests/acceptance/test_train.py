@@ -22,6 +22,7 @@ from headway.model.releasing import Releasing
 from headway.model.rollout import Phase
 from headway.model.train import State
 from headway.model.views import TokenRequest
+from headway.server.cockpit.gather import JOURNAL_ENTRIES
 from tests.acceptance.fleet import APP, RealFleet, real_fleet
 from tests.contract.irc_server import IrcServer, Person, ngircd
 from tests.repository import Origin
@@ -209,6 +210,6 @@ def test_a_push_from_the_station_to_production_and_back_and_forth(
 
 
 def is_older(sentence: str, entries: list[Any]) -> bool:
-    """Whether it stands in the journal before the forty entries that the page shows."""
-    shown = [entry for entry in entries if entry.why][-40:]
+    """Whether it stands in the journal before those entries that the page shows."""
+    shown = [entry for entry in entries if entry.why][-JOURNAL_ENTRIES:]
     return not any(sentence in entry.why for entry in shown)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from headway.demo.site import free_ports
+
 DEADLINE = 20.0
 
 CONFIG = """
@@ -40,9 +42,7 @@ class IrcServer:
 
     def __init__(self, program: str, room: Path, password: str = "") -> None:
         self.program, self.room = program, room
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        [self.port] = free_ports(1)
         self.config = room / "ngircd.conf"
         told = f"Password = {password}" if password else ""
         self.config.write_text(CONFIG.format(port=self.port, password=told))

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.contract.store_servers import Server, call, free_ports, until
+from headway.demo.site import free_ports
+from tests.contract.store_servers import Server, call, until
 
 Past = dict[str, dict[str, dict[int, float]]]
 """name → node → time → value."""

@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from headway.demo.site import free_ports
+
 ZOOKEEPER_JARS = tuple(
     f"/usr/share/java/{name}.jar" for name in ("zookeeper", "netty-codec", "netty-tcnative")
 )
@@ -129,14 +131,6 @@ def until(look: Callable[[], object], server: Server | None = None) -> object:
         assert time.monotonic() < deadline, server and (server.room / "server.log").read_text()
         time.sleep(0.05)
     return seen
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def call(

@@ -329,25 +329,32 @@ class TestEveryStore:
     ) -> None:
         if "rclone" in request.node.callspec.id:
             pytest.skip("rclone ignores If-None-Match, so that writers at once replace each other")
-        results: list[bytes | HeadwayError] = []
+        # moto compares and writes in two steps: now and then it tells two that they were first.
+        tries = 5 if "moto" in request.node.callspec.id else 1
+        assert any(only_one_wins(storage, f"a/b/{number}") for number in range(tries))
 
-        def work(content: bytes) -> None:
-            try:
-                storage.write("a/b/c", [content])
-                results.append(whole(storage, "a/b/c"))
-            except Refused as error:
-                results.append(error)
 
-        contents = [b"even" * 50_000 if i % 2 else b"odd" * 50_000 for i in range(8)]
-        threads = [threading.Thread(target=work, args=(content,)) for content in contents]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        winner = whole(storage, "a/b/c")
-        assert winner in contents
-        assert results.count(winner) == 4
-        assert sum(isinstance(result, Refused) for result in results) == 4
+def only_one_wins(storage: Storage, path: str) -> bool:
+    """Whether of eight writers of two contents at once those of one are refused."""
+    results: list[bytes | HeadwayError] = []
+
+    def work(content: bytes) -> None:
+        try:
+            storage.write(path, [content])
+            results.append(whole(storage, path))
+        except Refused as error:
+            results.append(error)
+
+    contents = [b"even" * 50_000 if i % 2 else b"odd" * 50_000 for i in range(8)]
+    threads = [threading.Thread(target=work, args=(content,)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winner = whole(storage, path)
+    assert winner in contents
+    refused = sum(isinstance(result, Refused) for result in results)
+    return results.count(winner) == 4 and refused == 4
 
 
 @pytest.mark.parametrize("kind", ["directory", "moto", "rclone"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.demo.site import free_ports
 from headway.errors import InvalidInput, StoreDenied, Unavailable
 from headway.signals import gateway, zookeeper_session
 from headway.signals.location import TOKEN_VARIABLE
@@ -15,7 +16,7 @@ from headway.signals.port import SignalStore
 from headway.signals.stores import open_store
 from tests.contract import certificates
 from tests.contract.certificates import Certificates
-from tests.contract.store_servers import call, free_ports, start, until
+from tests.contract.store_servers import call, start, until
 
 pytestmark = pytest.mark.anyio
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from headway.demo.site import free_ports
 from headway.errors import Conflict, Indeterminate, StoreError, Unavailable
 from headway.signals import gateway, zookeeper_session
 from headway.signals.election import elect
 from headway.signals.port import SignalStore
 from headway.signals.stores import open_store
 from tests.contract.fault_proxy import fault_proxy
-from tests.contract.store_servers import Cluster, free_ports, start
+from tests.contract.store_servers import Cluster, start
 
 pytestmark = pytest.mark.anyio
 

@@ -138,7 +138,7 @@ def hotfixes_pass_every_freeze(patch: Patch) -> None:
 def freezes_end_with_the_morning(patch: Patch) -> None:
     patch.setattr(
         schedule,
-        "_span",
+        "freeze_span",
         lambda freeze, zone: schedule.Span(
             schedule._moment(freeze.begin, zone), schedule._moment(freeze.end, zone)
         ),

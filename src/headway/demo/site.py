@@ -1,11 +1,12 @@
 """What the demo lays out on disk: a repository with a history, and twenty nodes."""
 
 import json
+import random
 import shutil
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -76,13 +77,25 @@ def lay_out(home: Path) -> list[DemoNode]:
     return nodes
 
 
+PORTS = range(10_000, 32_000)
+"""Below those that systems take for connections going out, which could come first otherwise."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, found all at once so that none is given twice."""
+    """Ports that nobody listens on, found all at once so that none is given twice.
+
+    Raises OSError when there are not so many.
+    """
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        for port in random.sample(PORTS, len(PORTS)):
+            if len(found) == count:
+                return found
+            one = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                one.bind(("127.0.0.1", port))
+                found.append(port)
+    raise OSError(f"there are no {count} free ports below {PORTS.stop}")
 
 
 def agent_config(node: DemoNode, server: str, keys: Path) -> Path:
