@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from headway.announce.port import Place
-from headway.announce.wire import Wire
+from headway.announce.wire import Wire, WiredAnnouncer
 from headway.core.words import clean
 from headway.errors import InvalidInput, Refused
 from headway.model.announcement import Announcement, Kind, Occasion, Span
@@ -33,6 +33,10 @@ class GitHubPlace(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
     project: str
     """The project, such as ``acme/web``; its commits are those that builds were made from."""
 
+    def is_told_of(self, occasion: Occasion) -> bool:
+        """Steps, and ways back."""
+        return occasion in (Occasion.STEP, Occasion.RETURN)
+
 
 class _Deployment(Struct):
     id: int
@@ -44,11 +48,10 @@ class _Status(Struct):
     description: str | None = ""
 
 
-class GitHubAnnouncer:
+class GitHubAnnouncer(WiredAnnouncer):
     """Tells one project on GitHub, whose API is at ``api``."""
 
     def __init__(self, config: GitHubPlace, token: str, api: str) -> None:
-        self._config = config
         owner, slash, project = config.project.partition("/")
         if not (slash and owner.strip(".") and project.strip(".")) or "/" in project:
             raise InvalidInput(f"{config.project!a} is no project; on GitHub it is like OWNER/NAME")
@@ -58,17 +61,8 @@ class GitHubAnnouncer:
             "authorization": f"Bearer {token}",
         }
         url = f"{api.rstrip('/')}/repos/{config.project}/deployments"
-        self._wire = Wire(config.name, url, config.timeout, headers)
-
-    @property
-    def name(self) -> str:
-        """The place's name."""
-        return self._config.name
-
-    def wants(self, announcement: Announcement) -> bool:
-        """Steps, and ways back."""
-        tells = announcement.occasion in (Occasion.STEP, Occasion.RETURN)
-        return tells and self._config.is_about(announcement)
+        wire = Wire(config.name, url, config.timeout, headers)
+        super().__init__(config, wire)
 
     async def announce(self, announcement: Announcement) -> None:
         """Bring the deployment of each tier to the state that it is in now."""
@@ -81,10 +75,6 @@ class GitHubAnnouncer:
         for tier in span.tiers:
             deployment = await self._deployment(announcement, span, tier)
             await self._tell(deployment, state, announcement)
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._wire.close()
 
     async def _deployment(self, announcement: Announcement, span: Span, tier: str) -> int:
         """The tier's deployment, also where it has to be made."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from headway.announce.port import SHOWN, SPANS, Place
-from headway.announce.wire import Wire
+from headway.announce.wire import Wire, WiredAnnouncer
 from headway.core.words import clean
 from headway.model.announcement import Announcement, Occasion
 from headway.model.source import Address
@@ -28,6 +28,10 @@ class Grafana(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
     occasions: tuple[Occasion, ...] = SPANS
     """What becomes an annotation."""
 
+    def is_told_of(self, occasion: Occasion) -> bool:
+        """Whether it is among those that are configured."""
+        return occasion in self.occasions
+
 
 class _Known(Struct):
     """An annotation that is there."""
@@ -35,23 +39,13 @@ class _Known(Struct):
     id: int
 
 
-class GrafanaAnnouncer:
+class GrafanaAnnouncer(WiredAnnouncer):
     """Annotates in one Grafana."""
 
     def __init__(self, config: Grafana, token: str) -> None:
-        self._config = config
         headers = {"authorization": f"Bearer {token}"}
-        self._wire = Wire(config.name, config.url.rstrip("/"), config.timeout, headers)
-
-    @property
-    def name(self) -> str:
-        """The place's name."""
-        return self._config.name
-
-    def wants(self, announcement: Announcement) -> bool:
-        """Whether app and occasion are among those configured."""
-        ours = self._config
-        return announcement.occasion in ours.occasions and ours.is_about(announcement)
+        wire = Wire(config.name, config.url.rstrip("/"), config.timeout, headers)
+        super().__init__(config, wire)
 
     async def announce(self, announcement: Announcement) -> None:
         """Make the annotation, or bring it to its end."""
@@ -74,10 +68,6 @@ class GrafanaAnnouncer:
             await self._wire.send("POST", "/api/annotations", body=told)
         elif "timeEnd" in told:
             await self._wire.send("PATCH", f"/api/annotations/{found[0].id}", body=told)
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._wire.close()
 
 
 def _mark(announcement: Announcement) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from headway.announce.port import SHOWN, SPANS, Place
-from headway.announce.wire import Wire
+from headway.announce.wire import Wire, WiredAnnouncer
 from headway.core.words import clean
 from headway.model.announcement import Announcement, Occasion
 from headway.model.source import Address
@@ -32,6 +32,10 @@ class Graphite(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
     occasions: tuple[Occasion, ...] = SPANS
     """What becomes an event."""
 
+    def is_told_of(self, occasion: Occasion) -> bool:
+        """Whether it is among those that are configured."""
+        return occasion in self.occasions
+
 
 class _Known(Struct):
     """An event that is there."""
@@ -39,23 +43,13 @@ class _Known(Struct):
     id: int = 0
 
 
-class GraphiteAnnouncer:
+class GraphiteAnnouncer(WiredAnnouncer):
     """Posts events to one Graphite."""
 
     def __init__(self, config: Graphite, password: str = "") -> None:
-        self._config = config
         auth = (config.user, password) if config.user is not None else None
-        self._wire = Wire(config.name, config.url.rstrip("/"), config.timeout, auth=auth)
-
-    @property
-    def name(self) -> str:
-        """The place's name."""
-        return self._config.name
-
-    def wants(self, announcement: Announcement) -> bool:
-        """Whether app and occasion are among those configured."""
-        ours = self._config
-        return announcement.occasion in ours.occasions and ours.is_about(announcement)
+        wire = Wire(config.name, config.url.rstrip("/"), config.timeout, auth=auth)
+        super().__init__(config, wire)
 
     async def announce(self, announcement: Announcement) -> None:
         """Post the event, unless it is there."""
@@ -80,10 +74,6 @@ class GraphiteAnnouncer:
             "data": f"{sentence}\n{announcement.link}",
         }
         await self._wire.send("POST", "/events/", body=event)
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._wire.close()
 
 
 def _tags(announcement: Announcement) -> list[str]:

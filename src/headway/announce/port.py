@@ -25,9 +25,14 @@ class Place(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     timeout: Annotated[float, Meta(gt=0, le=60)] = 10.0
     """How many seconds an answer may take."""
 
-    def is_about(self, announcement: Announcement) -> bool:
-        """Whether it is of one of the place's apps."""
-        return not self.apps or announcement.app in self.apps
+    def wants(self, announcement: Announcement) -> bool:
+        """Whether it is of one of the place's apps, and of what the place is told."""
+        ours = not self.apps or announcement.app in self.apps
+        return ours and self.is_told_of(announcement.occasion)
+
+    def is_told_of(self, occasion: Occasion) -> bool:
+        """Whether such things are told here at all."""
+        raise NotImplementedError
 
 
 class Announcer(Protocol):

@@ -12,7 +12,7 @@ import msgspec
 
 from headway.announce.port import Place
 from headway.announce.secret import read_token
-from headway.announce.wire import Wire
+from headway.announce.wire import Wire, WiredAnnouncer
 from headway.errors import InvalidInput
 from headway.model.announcement import Announcement, Occasion
 from headway.model.source import Address
@@ -33,28 +33,21 @@ class Webhook(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
     occasions: tuple[Occasion, ...] = ()
     """What it is told of; without any, everything."""
 
+    def is_told_of(self, occasion: Occasion) -> bool:
+        """Whether it is among those that are configured."""
+        return not self.occasions or occasion in self.occasions
 
-class WebhookAnnouncer:
+
+class WebhookAnnouncer(WiredAnnouncer):
     """Sends to one webhook. What comes twice has the same ``webhook-id``."""
 
     def __init__(
         self, config: Webhook, secret: bytes, clock: Callable[[], float] = time.time
     ) -> None:
-        self._config = config
         self._secret = secret
         self._clock = clock
-        self._wire = Wire(config.name, config.url, config.timeout, clock=clock)
-
-    @property
-    def name(self) -> str:
-        """The webhook's name."""
-        return self._config.name
-
-    def wants(self, announcement: Announcement) -> bool:
-        """Whether app and occasion are among those configured."""
-        ours = self._config
-        listed = not ours.occasions or announcement.occasion in ours.occasions
-        return listed and ours.is_about(announcement)
+        wire = Wire(config.name, config.url, config.timeout, clock=clock)
+        super().__init__(config, wire)
 
     async def announce(self, announcement: Announcement) -> None:
         """Send it once. Raises Unreachable, or Refused where the receiver does not want it."""
@@ -66,10 +59,6 @@ class WebhookAnnouncer:
             "webhook-signature": f"v1,{sign(self._secret, announcement.id, at, body)}",
         }
         await self._wire.send("POST", body=body, headers=signed)
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._wire.close()
 
 
 def sign(secret: bytes, id: str, timestamp: str, body: bytes) -> str:

@@ -15,7 +15,9 @@ import httpx2
 import msgspec
 
 from headway import __version__
+from headway.announce.port import Place
 from headway.errors import Busy, Denied, Refused, Unreachable
+from headway.model.announcement import Announcement
 
 T = TypeVar("T")
 
@@ -157,3 +159,24 @@ class Wire:
 def _is_exhausted(headers: Mapping[str, str]) -> bool:
     """Whether a limit of requests is reached, in the way that GitHub says so."""
     return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+
+
+class WiredAnnouncer:
+    """What all announcers that speak HTTP have in common: a place, and the wire to it."""
+
+    def __init__(self, place: Place, wire: Wire) -> None:
+        self._place = place
+        self._wire = wire
+
+    @property
+    def name(self) -> str:
+        """The place's name."""
+        return self._place.name
+
+    def wants(self, announcement: Announcement) -> bool:
+        """Whether the place is told of it."""
+        return self._place.wants(announcement)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._wire.close()

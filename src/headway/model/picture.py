@@ -1,5 +1,7 @@
 """The picture of an app: all that the cockpit and the terminal monitor show, as values."""
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 from headway.model.hold import Hold
@@ -18,14 +20,24 @@ LETTERS = {
 """A letter for each state of a node and each part that its build plays."""
 
 
+class Tone(StrEnum):
+    """How much attention a state asks for; each has a colour, and a symbol of its own shape."""
+
+    LIVE = "live"
+    ROLLING = "rolling"
+    PAUSED = "paused"
+    REVERTING = "reverting"
+    IDLE = "idle"
+
+
 class Banner(Struct, frozen=True):
     """The state of an app at a glance: ``word`` says it in one or two words.
 
-    ``tone`` is live, rolling, paused, reverting or idle, ``symbol`` its shape. ``where`` is the
-    step that it stands at, and ``because`` why it went back.
+    ``symbol`` is the shape of its ``tone``. ``where`` is the step that it stands at, and
+    ``because`` why it went back.
     """
 
-    tone: str
+    tone: Tone
     symbol: str
     word: str
     where: str

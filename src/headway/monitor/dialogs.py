@@ -57,9 +57,7 @@ class Confirm(ModalScreen[str | None]):
         """Show how it stands now."""
         self._picture = picture
         seen = picture.banner
-        stands = said(
-            f"{picture.app}: {seen.symbol} {seen.word} {seen.where}", TONES.get(seen.tone, "bold")
-        )
+        stands = said(f"{picture.app}: {seen.symbol} {seen.word} {seen.where}", TONES[seen.tone])
         self.query_one("#what", Static).update(
             Group(said(f"{self.deed.button.label}?", "bold"), stands)
         )

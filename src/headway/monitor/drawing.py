@@ -39,7 +39,7 @@ def top(picture: Picture, clock: str, width: int) -> list[Text]:
 
 def banner(picture: Picture, now: float, width: int, height: int, *, may_act: bool) -> list[Text]:
     """Where the app stands, what is on fire, what keeps it, and the one thing to do."""
-    seen, style = picture.banner, TONES.get(picture.banner.tone, "bold")
+    seen, style = picture.banner, TONES[picture.banner.tone]
     title = line(said(f" {seen.symbol} {seen.word}", style), said(f"  {seen.where}", "bold"))
     lines = [spread(title, said(_timing(picture, now), "bold"), width)]
     urgent = _urgent(picture, width)

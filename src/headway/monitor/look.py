@@ -8,14 +8,15 @@ from rich.text import Text
 
 from headway.cli.picture import GLYPHS, STATE_STYLES
 from headway.cli.screen import line, said
+from headway.model.picture import Tone
 from headway.model.rollout import NodeState
 
 TONES = {
-    "live": "bold green",
-    "rolling": "bold cyan",
-    "paused": "bold yellow",
-    "reverting": "bold red",
-    "idle": "bold",
+    Tone.LIVE: "bold green",
+    Tone.ROLLING: "bold cyan",
+    Tone.PAUSED: "bold yellow",
+    Tone.REVERTING: "bold red",
+    Tone.IDLE: "bold",
 }
 
 STATES = {state.value: (GLYPHS[state], STATE_STYLES[state]) for state in NodeState}

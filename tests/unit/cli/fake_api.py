@@ -1,5 +1,6 @@
 """A control plane of canned answers on a real port, which keeps what it was asked."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,14 @@ class FakeApi:
         return 200, value if isinstance(value, bytes) else msgspec.json.encode(value)
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing of a caller that hangs up: standard error is what the tests look at."""
+
+    def handle_error(self, *asking: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*asking)
+
+
 @contextmanager
 def serving() -> Iterator[FakeApi]:
     """A FakeApi behind a free port of this machine."""
@@ -82,7 +91,7 @@ def serving() -> Iterator[FakeApi]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = QuietServer(("127.0.0.1", 0), Handler)
     api.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

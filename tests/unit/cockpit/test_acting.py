@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headway.model.access import Role
+from headway.model.picture import NodeMap
 from headway.model.rollout import Phase
 from headway.server.cockpit.facts import Facts
 from headway.server.cockpit.live import Broadcast, Picture, frame
-from headway.server.cockpit.node_map import NodeMap
 from headway.server.database import apps, rollouts
 from headway.server.news import News
 from headway.signals.frames import HEARTBEAT
@@ -238,7 +238,7 @@ async def test_a_person_gets_into_the_train_and_everybody_sees_it(
 ) -> None:
     await visitor.sign_in(Role.DEPLOYER)
     await visitor.get("/apps/web")
-    answer = await visitor.submit("/apps/web/train", say="join", words="the search; .kick bob")
+    answer = await visitor.submit("/apps/web/train", say="join", reason="the search; .kick bob")
     assert answer.status_code == 303
     await visitor.get("/apps/web")
     assert "alice" in visitor.page.shown
@@ -250,7 +250,7 @@ async def test_what_stops_the_train_needs_a_reason(visitor: Visitor, herd: Herd)
     await visitor.sign_in(Role.DEPLOYER)
     await visitor.get("/apps/web")
     for say in ("hold", "uhoh"):
-        answer = await visitor.submit("/apps/web/train", say=say, words=" ")
+        answer = await visitor.submit("/apps/web/train", say=say, reason=" ")
         assert answer.status_code == 400
     assert (await visitor.plane.chat.view("web")).train.holds == ()
     assert (await visitor.submit("/apps/web/train", say="explode")).status_code == 400

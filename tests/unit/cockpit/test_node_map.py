@@ -4,18 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from headway.model.picture import LETTERS, ROLES, STATES, NodeMap
 from headway.model.rollout import FleetView, NodeState, NodeView
 from headway.server.cockpit.facts import Facts
-from headway.server.cockpit.lines import ROLES
-from headway.server.cockpit.node_map import (
-    LETTERS,
-    STATES,
-    MapNews,
-    NodeMap,
-    news,
-    node_map,
-    places,
-)
+from headway.server.cockpit.node_map import MapNews, news, node_map, places
 from tests.unit.cockpit import samples
 
 letters = st.text(alphabet=sorted(LETTERS.values()), max_size=60)

@@ -16,7 +16,7 @@ from tests.unit.cockpit.samples import NEW, OLD
 def test_a_rollout_under_way_is_named_with_who_what_why_and_where() -> None:
     page = make_page(samples.rolling())
     assert (page.banner.word, page.banner.where) == ("Rolling out", "production 25 %")
-    assert page.banner.tab == "▲ production 25 % · webapp"
+    assert page.tab == "▲ production 25 % · webapp"
     assert page.rollout is not None
     assert page.rollout.target.subject == "Search: rank by freshness, not by id"
     assert page.rollout.begun == "alice deploys 3f2a81bc90de: search results were stale"
@@ -77,7 +77,7 @@ def test_once_the_hold_is_lifted_the_verdict_still_says_why() -> None:
 
 def test_what_is_live_can_be_reverted_and_says_how_to_deploy() -> None:
     page = make_page(samples.live())
-    assert page.banner.tab == "✓ Live everywhere · webapp"
+    assert page.tab == "✓ Live everywhere · webapp"
     assert page.actions.command == "headway deploy webapp BUILD"
     assert [button.action for button in page.actions.hurting] == ["revert"]
     assert page.idle, "why nothing is deploying always has an answer"
@@ -94,8 +94,9 @@ def test_an_app_that_was_never_deployed_has_a_page_too() -> None:
 def test_tiers_share_their_bar_among_the_builds_that_their_nodes_run() -> None:
     production = make_page(samples.rolling()).tiers[-1]
     assert [(share.build.id, share.nodes) for share in production.shares] == [(NEW, 14), (OLD, 50)]
-    assert sum(share.width for share in production.shares) == pytest.approx(100, abs=0.1)
-    assert production.shares[1].start == pytest.approx(production.shares[0].width, abs=0.01)
+    assert [bar.role for bar in production.bars] == ["new", "old"]
+    assert sum(bar.width for bar in production.bars) == pytest.approx(100, abs=0.1)
+    assert production.bars[1].start == pytest.approx(production.bars[0].width, abs=0.01)
     assert {s.state: s.nodes for s in production.states} == {"done": 61, "moving": 2, "held": 1}
     assert production.current
 

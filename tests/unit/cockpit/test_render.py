@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from headway.model.access import Identity, Role
+from headway.model.picture import ROLES, STATES
 from headway.model.rollout import FleetView
 from headway.server.cockpit.facts import Facts
-from headway.server.cockpit.lines import ROLES
 from headway.server.cockpit.live import frame
-from headway.server.cockpit.node_map import STATES
 from headway.server.cockpit.page import make_page
 from headway.server.cockpit.render import ACTION_REGIONS, REGIONS, regions, render
 from tests.unit.cockpit import samples

@@ -29,6 +29,7 @@ from headway.model.picture import (
     StepLine,
     TierLine,
     TierPlaces,
+    Tone,
     TrainLine,
     VerdictLine,
     meaning,
@@ -176,27 +177,27 @@ def status(node: str, app: str = "shop", **changes: Any) -> NodeStatus:
 
 BANNERS = {
     Phase.ROLLING: Banner(
-        "rolling", "▲", "Rolling out", "production 25 %", "production 25 %: 12 nodes to go"
+        Tone.ROLLING, "▲", "Rolling out", "production 25 %", "production 25 %: 12 nodes to go"
     ),
     Phase.SOAKING: Banner(
-        "rolling", "▲", "Watching", "production 25 %", "all of production 25 % has attested"
+        Tone.ROLLING, "▲", "Watching", "production 25 %", "all of production 25 % has attested"
     ),
     Phase.WAITING: Banner(
-        "rolling", "▲", "Green, waiting", "production 25 %", "production 25 % is green"
+        Tone.ROLLING, "▲", "Green, waiting", "production 25 %", "production 25 % is green"
     ),
-    Phase.PAUSED: Banner("paused", "‖", "Paused", "production 25 %", "2 nodes failed of 264"),
+    Phase.PAUSED: Banner(Tone.PAUSED, "‖", "Paused", "production 25 %", "2 nodes failed of 264"),
     Phase.REVERTING: Banner(
-        "reverting", "↺", "Reverting", "production 25 %", "errors is 4.1 %, the limit is 2 %"
+        Tone.REVERTING, "↺", "Reverting", "production 25 %", "errors is 4.1 %, the limit is 2 %"
     ),
     Phase.REVERTED: Banner(
-        "reverting",
+        Tone.REVERTING,
         "↺",
         "Reverted",
         "",
         "every node runs 9c41d07be2a8 again",
         "errors is 4.1 % of 12,881 requests, the limit is 2 %",
     ),
-    Phase.SUCCEEDED: Banner("live", "✓", "Live everywhere", "", "every step is green"),
+    Phase.SUCCEEDED: Banner(Tone.LIVE, "✓", "Live everywhere", "", "every step is green"),
 }
 REVERT = Button("revert", "Revert to 9c41d07be2a8")
 ABORT = Button("abort", "Abort, leave nodes as they are")

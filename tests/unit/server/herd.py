@@ -17,6 +17,7 @@ from headway.model.signal import (
     record_key,
     signal_key,
 )
+from headway.model.views import ActionRequest, DeployRequest
 from headway.server.database import apps, builds, journal
 from headway.server.plane import ControlPlane
 from headway.signing import Trust
@@ -122,3 +123,16 @@ async def set_up(plane: ControlPlane, config: AppConfig | None = None) -> None:
 
 def build(number: str) -> Build:
     return Build(number, "web", "c0ffee", 1.0, "ci", 10, 1000, 10)
+
+
+async def old_is_live_and_new_begins(plane: ControlPlane) -> None:
+    """Two nodes of the app web, the first build brought to both of them, and the second begun."""
+    herd = Herd(plane, {"s1": "staging", "p1": "production"})
+    await herd.enrol()
+    await herd.beat()
+    for number in (OLD, NEW):
+        name = await plane.engine.deploy("web", build(number), DeployRequest(number[:8]), "alice")
+        await herd.settle()
+        if number == OLD:
+            await plane.engine.act(name, "advance", ActionRequest("a reason"), "alice")
+            await herd.settle()

@@ -32,7 +32,7 @@ from headway.server.database import announcements, apps
 from headway.server.database.connection import Database
 from headway.server.plane import ControlPlane
 from tests.unit.server.conftest import Clock
-from tests.unit.server.herd import NEW, OLD, PLAN, Herd, build, set_up
+from tests.unit.server.herd import NEW, OLD, PLAN, Herd, build, old_is_live_and_new_begins, set_up
 
 pytestmark = pytest.mark.anyio
 
@@ -429,15 +429,7 @@ async def test_what_the_guard_does_is_announced_and_what_people_do_is_not(
     plan = tuple(_watching(step) for step in PLAN)
     await set_up(plane, AppConfig(name="web", plans={"default": plan}))
     await plane.start()
-    herd = Herd(plane, {"s1": "staging", "p1": "production"})
-    await herd.enrol()
-    await herd.beat()
-    for number in (OLD, NEW):
-        name = await plane.engine.deploy("web", build(number), DeployRequest(number[:8]), "alice")
-        await herd.settle()
-        if number == OLD:
-            await plane.engine.act(name, "advance", _why(), "alice")
-            await herd.settle()
+    await old_is_live_and_new_begins(plane)
     await plane.crier.round()
     told = [one for one in await plane.database.read(_all) if one.span is None]
     assert [(one.occasion, one.metric) for one in told] == [(occasion, "errors")]

@@ -15,7 +15,6 @@ from headway.model.plan import Action, AppConfig, Checks
 from headway.model.rollout import Decision, FleetView, NodeState, NodeView, Phase, Rollout
 from headway.model.signal import Layer
 from headway.model.verdict import Outcome, Verdict
-from headway.model.views import ActionRequest, DeployRequest
 from headway.server.api import metrics
 from headway.server.decisions import Step
 from headway.server.gauges import Gauges, Moment, Stand
@@ -25,7 +24,7 @@ from headway.server.plane import ControlPlane
 from headway.signals.memory import MemorySignals
 from tests.unit.core.test_spans import STATE
 from tests.unit.server.conftest import Web
-from tests.unit.server.herd import NEW, OLD, PLAN, Herd, build, set_up
+from tests.unit.server.herd import PLAN, old_is_live_and_new_begins, set_up
 from tests.unit.server.test_crier import Says
 
 pytestmark = pytest.mark.anyio
@@ -177,15 +176,7 @@ async def test_what_has_happened_is_counted(plane: ControlPlane) -> None:
     plan = tuple(structs.replace(step, checks=Checks.WATCH) for step in PLAN)
     await set_up(plane, AppConfig(name="web", plans={"default": plan}))
     await plane.start()
-    herd = Herd(plane, {"s1": "staging", "p1": "production"})
-    await herd.enrol()
-    await herd.beat()
-    for number in (OLD, NEW):
-        name = await plane.engine.deploy("web", build(number), DeployRequest(number[:8]), "alice")
-        await herd.settle()
-        if number == OLD:
-            await plane.engine.act(name, "advance", ActionRequest("a reason"), "alice")
-            await herd.settle()
+    await old_is_live_and_new_begins(plane)
     page = (await metrics.page(plane, "")).content.decode()
     assert samples(page, "headway_deploys_total") == {
         ("web", "succeeded"): 1,

@@ -1,19 +1,14 @@
 """An app as the cockpit shows it, for terminals."""
 
-from typing import TypeVar
-
 import msgspec
 from litestar import get
 
-from headway.model import picture
-from headway.model.picture import Picture, Places
+from headway.model.picture import Picture, Places, TierLine, TrainLine
 from headway.server.api.given import InPath, Plane
 from headway.server.auth.rules import Rule
 from headway.server.cockpit import node_map
 from headway.server.cockpit.gather import gather
 from headway.server.cockpit.page import make_page
-
-T = TypeVar("T")
 
 
 @get("/v1/apps/{app:str}/picture", opt={"role": Rule.VIEWER}, summary="An app in one picture")
@@ -29,28 +24,24 @@ async def show_picture(app: InPath, plane: Plane) -> Picture:
         app=page.app,
         now=page.now,
         phase=latest.rollout.phase if latest else None,
-        banner=_seen(page.banner, picture.Banner),
-        alarms=_seen(page.alarms, tuple[picture.Alarm, ...]),
+        banner=page.banner,
+        alarms=page.alarms,
         calm=page.calm,
-        live=_seen(page.live, picture.BuildLine) if page.live else None,
+        live=page.live,
         live_since=page.live_since,
-        actions=_seen(page.actions, picture.Actions),
-        train=picture.TrainLine(train.topic, train.leader) if train else picture.TrainLine(""),
-        tiers=_seen(page.tiers, tuple[picture.TierLine, ...]),
-        rollout=_seen(page.rollout, picture.RolloutPanel) if page.rollout else None,
+        actions=page.actions,
+        train=TrainLine(train.topic, train.leader) if train else TrainLine(""),
+        # The cockpit's tiers have what it takes to draw them besides.
+        tiers=msgspec.convert(page.tiers, tuple[TierLine, ...], from_attributes=True),
+        rollout=page.rollout,
         idle=page.idle,
         holds=page.holds,
-        map=_seen(page.map, picture.NodeMap),
-        journal=_seen(page.journal, tuple[picture.EntryLine, ...]),
+        map=page.map,
+        journal=page.journal,
     )
 
 
 @get("/v1/apps/{app:str}/places", opt={"role": Rule.VIEWER}, summary="Which node is where")
 async def show_places(app: InPath, plane: Plane) -> Places:
     """The nodes in the order of the letters of a picture with the same ``layout``."""
-    return _seen(node_map.places(await gather(plane, app)), Places)
-
-
-def _seen(shown: object, kind: type[T]) -> T:
-    """What the page shows, as what a terminal is told of it: the fields of the same names."""
-    return msgspec.convert(shown, kind, from_attributes=True)
+    return node_map.places(await gather(plane, app))

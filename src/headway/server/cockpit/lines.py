@@ -1,22 +1,8 @@
 """Builds as the page names them, and the part that each plays at this moment."""
 
-from msgspec import Struct
-
+from headway.model.picture import BuildLine
 from headway.model.rollout import LIVE
 from headway.server.cockpit.facts import Facts
-
-ROLES = ("new", "live", "old", "other", "none")
-"""What a build can be: the one that comes, the one at rest, the one that goes, another, none."""
-
-
-class BuildLine(Struct, frozen=True):
-    """A build as people know it. ``role`` is its part in the rollout, which gives its colour."""
-
-    id: str
-    role: str
-    commit: str = ""
-    subject: str = ""
-    by: str = ""
 
 
 def build_line(facts: Facts, build: str) -> BuildLine:

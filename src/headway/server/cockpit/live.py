@@ -8,8 +8,9 @@ import structlog
 from msgspec import Struct
 
 from headway.errors import HeadwayError
+from headway.model.picture import NodeMap
 from headway.server.cockpit.facts import Facts
-from headway.server.cockpit.node_map import NodeMap, news
+from headway.server.cockpit.node_map import news
 from headway.server.news import News
 from headway.signals.frames import HEARTBEAT
 

@@ -13,42 +13,14 @@ from itertools import zip_longest
 import msgspec
 from msgspec import Struct
 
-from headway.model.rollout import NodeState, NodeView
+from headway.model.picture import LETTERS, NodeMap, Places, TierPlaces
+from headway.model.rollout import NodeView
 from headway.server.cockpit.facts import Facts
-from headway.server.cockpit.lines import ROLES, role
+from headway.server.cockpit.lines import role
 from headway.server.cockpit.pipeline import tier_views
-
-STATES = tuple(state.value for state in NodeState)
-LETTERS = {
-    (state, part): chr(ord("A") + len(ROLES) * s + r)
-    for s, state in enumerate(STATES)
-    for r, part in enumerate(ROLES)
-}
-"""A letter for each state and part; the browser counts the same way."""
 
 GAP = 8
 """So many letters that are the same between two that differ cost less than a run of their own."""
-
-
-class NodeMap(Struct, frozen=True):
-    """``layout`` changes when a node comes, goes or moves; ``letters`` are those of all tiers."""
-
-    layout: str
-    letters: str
-
-
-class TierPlaces(Struct, frozen=True):
-    """A tier, and its nodes in the order of their letters."""
-
-    tier: str
-    nodes: tuple[str, ...]
-
-
-class Places(Struct, frozen=True):
-    """Which node each letter of a layout is about."""
-
-    layout: str
-    tiers: tuple[TierPlaces, ...]
 
 
 class MapNews(Struct, frozen=True):
@@ -102,7 +74,7 @@ class _Same:
 @lru_cache(maxsize=64)
 def _letters(same: _Same, parts: tuple[tuple[str | None, str], ...]) -> str:
     part = dict(parts)
-    return "".join([LETTERS[node.state.value, part[node.running]] for node in same.nodes])
+    return "".join([LETTERS[node.state, part[node.running]] for node in same.nodes])
 
 
 @lru_cache(maxsize=64)

@@ -4,14 +4,22 @@ from msgspec import Struct
 
 from headway.model.hold import Hold
 from headway.model.journal import JournalEntry
+from headway.model.picture import (
+    Actions,
+    Alarm,
+    Banner,
+    BuildLine,
+    EntryLine,
+    NodeMap,
+    RolloutPanel,
+)
 from headway.model.rollout import LIVE, NodeState, NodeView
 from headway.server.cockpit import standing
 from headway.server.cockpit.facts import Facts
-from headway.server.cockpit.lines import BuildLine, build_line
-from headway.server.cockpit.node_map import NodeMap, node_map
-from headway.server.cockpit.panel import RolloutPanel, panel
+from headway.server.cockpit.lines import build_line
+from headway.server.cockpit.node_map import node_map
+from headway.server.cockpit.panel import panel
 from headway.server.cockpit.pipeline import TierLine, pipeline
-from headway.server.cockpit.standing import Actions, Alarm, Banner
 from headway.server.cockpit.train_panel import TrainPanel, train_panel
 from headway.server.cockpit.words import count, short
 
@@ -29,21 +37,12 @@ class NodeLine(Struct, frozen=True):
     why: str
 
 
-class EntryLine(Struct, frozen=True):
-    """A journal entry; ``actor`` is empty where the sentence begins with the name."""
-
-    seq: int
-    at: float
-    kind: str
-    actor: str
-    why: str
-
-
 class AppPage(Struct, frozen=True):
     """Everything that the page of an app shows."""
 
     app: str
     now: float
+    tab: str
     banner: Banner
     alarms: tuple[Alarm, ...]
     calm: str
@@ -68,11 +67,13 @@ def make_page(facts: Facts) -> AppPage:
     running = facts.rollout is not None and facts.rollout.rollout.phase in LIVE
     alarms = standing.alarms(facts)
     tiers = pipeline(facts)
+    banner = standing.banner(facts)
     troubled = _troubled(facts)
     return AppPage(
         app=facts.app,
         now=facts.now,
-        banner=standing.banner(facts),
+        tab=standing.tab(facts, banner),
+        banner=banner,
         alarms=alarms,
         calm="" if alarms else _calm(facts),
         live=build_line(facts, facts.live) if facts.live else None,

@@ -1,14 +1,13 @@
 """The latest rollout as a panel: who pushes what, its steps, and what the guard says."""
 
-from msgspec import Struct
-
 from headway.core.plan import title
+from headway.model.picture import RolloutPanel, StepLine, VerdictLine
 from headway.model.plan import Gate, Step
 from headway.model.rollout import LIVE, Phase, SmokeFinding
 from headway.model.verdict import Outcome, Verdict
 from headway.model.views import RolloutView
 from headway.server.cockpit.facts import Facts
-from headway.server.cockpit.lines import BuildLine, build_line
+from headway.server.cockpit.lines import build_line
 from headway.server.cockpit.words import duration
 
 VERDICT_STATES = {
@@ -17,40 +16,6 @@ VERDICT_STATES = {
     Outcome.NO_DATA: "unknown",
     Outcome.ERROR: "unknown",
 }
-
-
-class StepLine(Struct, frozen=True):
-    """One step of the plan; ``place`` is done, current, stopped or later."""
-
-    title: str
-    place: str
-    terms: str
-    note: str = ""
-
-
-class VerdictLine(Struct, frozen=True):
-    """What a metric says; ``state`` gives colour and shape."""
-
-    metric: str
-    outcome: str
-    state: str
-    sentence: str
-
-
-class RolloutPanel(Struct, frozen=True):
-    """The latest rollout: what is being pushed, by whom and why, and where it stands."""
-
-    id: str
-    running: bool
-    target: BuildLine
-    base: BuildLine | None
-    by: str
-    begun: str
-    started_at: float
-    ended_at: float | None
-    plan: str
-    steps: tuple[StepLine, ...]
-    verdicts: tuple[VerdictLine, ...]
 
 
 def panel(facts: Facts, view: RolloutView) -> RolloutPanel:

@@ -6,42 +6,30 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from headway.core.plan import percent
+from headway.model import picture
+from headway.model.picture import ROLES, Share, StateCount
 from headway.model.rollout import LIVE, NodeState, NodeView
 from headway.model.views import TierView
 from headway.server.cockpit.facts import Facts
-from headway.server.cockpit.lines import ROLES, BuildLine, build_line
+from headway.server.cockpit.lines import build_line
 
 
-class Share(Struct, frozen=True):
-    """How much of a tier runs a build; ``start`` and ``width`` in percent of the bar."""
+class Bar(Struct, frozen=True):
+    """A build's part of a tier as it is drawn; ``start`` and ``width`` in percent of the whole."""
 
-    build: BuildLine
-    nodes: int
+    role: str
     start: float
     width: float
 
 
-class StateCount(Struct, frozen=True):
-    """How many nodes of a tier are in a state."""
-
-    state: str
-    nodes: int
-
-
-class TierLine(Struct, frozen=True):
-    """One tier of the pipeline; ``reached`` is the role of the build that has come this far.
+class TierLine(picture.TierLine, frozen=True):
+    """A tier as it is drawn; ``reached`` is the role of the build that has come this far.
 
     ``ahead_of`` is the build of the next tier, where that is another one than this tier's.
     """
 
-    tier: str
-    nodes: int
-    fraction: str
-    of: str
     reached: str
-    current: bool
-    shares: tuple[Share, ...]
-    states: tuple[StateCount, ...]
+    bars: tuple[Bar, ...]
     ahead_of: str = ""
 
 
@@ -76,11 +64,10 @@ def _main(tier: TierView) -> str:
 def _tier(facts: Facts, tier: TierView, after: str) -> TierLine:
     state = facts.rollout.rollout if facts.rollout else None
     builds = [(build_line(facts, build), amount) for build, amount in tier.builds.items() if amount]
-    shares, start = [], 0.0
-    for build, amount in sorted(builds, key=lambda item: (ROLES.index(item[0].role), -item[1])):
-        width = 100 * amount / max(1, tier.nodes)
-        shares.append(Share(build, amount, round(start, 2), round(width, 2)))
-        start += width
+    shares = [
+        Share(build, amount)
+        for build, amount in sorted(builds, key=lambda item: (ROLES.index(item[0].role), -item[1]))
+    ]
     running = state is not None and state.phase in LIVE
     on_live = tier.builds.get(facts.live or "", 0) / max(1, tier.nodes)
     fraction = tier.fraction if running else on_live
@@ -94,6 +81,16 @@ def _tier(facts: Facts, tier: TierView, after: str) -> TierLine:
         and state.phase in LIVE
         and state.plan[state.step].tier == tier.tier,
         shares=tuple(shares),
+        bars=_bars(tier.nodes, shares),
         states=tuple(StateCount(s.value, tier.states[s]) for s in NodeState if tier.states.get(s)),
         ahead_of=after if after and _main(tier) not in ("", after) else "",
     )
+
+
+def _bars(nodes: int, shares: Sequence[Share]) -> tuple[Bar, ...]:
+    bars, start = [], 0.0
+    for share in shares:
+        width = 100 * share.nodes / max(1, nodes)
+        bars.append(Bar(share.build.role, round(start, 2), round(width, 2)))
+        start += width
+    return tuple(bars)

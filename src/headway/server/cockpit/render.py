@@ -5,10 +5,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from headway.core.words import lasted, size
+from headway.model.picture import ROLES, STATES
 from headway.server.cockpit import words
 from headway.server.cockpit.assets import address
-from headway.server.cockpit.lines import ROLES
-from headway.server.cockpit.node_map import STATES
 from headway.server.cockpit.page import AppPage
 from headway.server.cockpit.standing import SYMBOLS
 

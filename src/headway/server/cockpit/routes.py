@@ -1,7 +1,6 @@
 """The cockpit's addresses. Callers are known by their session; a token alone opens nothing here."""
 
 import re
-from typing import Any
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency, Provide
@@ -12,6 +11,7 @@ from litestar.response import Stream
 from headway.chat.grammar import MAX_WORDS, Command
 from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
 from headway.model.access import Identity
+from headway.model.picture import Places
 from headway.model.views import ActionRequest, DeployRequest
 from headway.server.api import frames
 from headway.server.api.given import Caller, InPath, Plane
@@ -21,7 +21,7 @@ from headway.server.cockpit.assets import ASSETS
 from headway.server.cockpit.beyond import door
 from headway.server.cockpit.door import Connection
 from headway.server.cockpit.entrance import ENTRANCE
-from headway.server.cockpit.node_map import Places
+from headway.server.cockpit.pages.asked import Typed, reason, typed
 from headway.server.cockpit.pages.routes import pages
 from headway.server.cockpit.render import TRAIN_BUTTONS, render
 from headway.server.cockpit.site import AnyRequest, Site
@@ -29,6 +29,7 @@ from headway.server.lookup import find_build
 from headway.server.plane import ControlPlane
 
 NEEDS_REASON = ("revert", "abort")
+STOPS_THE_TRAIN = ("uhoh", "hold")
 TheSite = NamedDependency[Site]
 
 _STANDING = re.compile(r"[0-9]{1,4}-[a-z]{1,16}")
@@ -131,13 +132,13 @@ async def ask_train(
     site: TheSite, request: AnyRequest, caller: Caller, plane: Plane, app: InPath
 ) -> Response[str]:
     """Say something to the train: one of its commands, by a button."""
-    form = await request.form()
-    say, words = _text(form, "say"), _text(form, "words").strip()
+    form = await typed(request)
+    say, words = form["say"], form["reason"]
     try:
         if say not in TRAIN_BUTTONS:
             raise InvalidInput("that is no button of the train; load the page again")
-        if say in ("uhoh", "hold", "revert") and not words:
-            raise InvalidInput(f"say why you press {TRAIN_BUTTONS[say]}; everybody reads it")
+        if say in STOPS_THE_TRAIN:
+            words = reason(form, f"press {TRAIN_BUTTONS[say]}")
         await plane.chat.do(app, caller, Command(say, text=words[:MAX_WORDS]))
     except HeadwayError as problem:
         return await site.app(request, caller, app, problem)
@@ -149,8 +150,8 @@ async def deploy(
     site: TheSite, request: AnyRequest, caller: Caller, plane: Plane, app: InPath
 ) -> Response[str]:
     """Deploy the build that the page offered, unless something was deployed since."""
-    form = await request.form()
-    offered = DeployRequest(_text(form, "build"), seen=_text(form, "latest"))
+    form = await typed(request)
+    offered = DeployRequest(form["build"], seen=form["latest"])
     try:
         await plane.engine.situation(app)
         build = await plane.database.read(lambda c: find_build(c, app, offered.build))
@@ -171,7 +172,7 @@ async def act(
     action: InPath,
 ) -> Response[str]:
     """Act on the rollout as the page showed it; when it has moved on, show it anew instead."""
-    form = await request.form()
+    form = await typed(request)
     try:
         await plane.trains.act(rollout, action, _request(action, form), caller.name)
     except HeadwayError as problem:
@@ -189,19 +190,11 @@ async def asset(digest: InPath, name: InPath) -> Response[bytes]:
     return Response(found.content, headers=headers, media_type=found.kind)
 
 
-def _request(action: InPath, form: Any) -> ActionRequest:
-    seen, reason = _text(form, "seen"), _text(form, "reason").strip()
-    if not _STANDING.fullmatch(seen):
+def _request(action: str, form: Typed) -> ActionRequest:
+    if not _STANDING.fullmatch(form["seen"]):
         raise InvalidInput("the page did not say which state it showed; load it again")
-    if action in NEEDS_REASON and not reason:
-        raise InvalidInput(f"say why you {action}; everybody reads it in the journal")
-    return ActionRequest(reason[:500], seen)
-
-
-def _text(form: Any, field: str) -> str:
-    """A field of a form; whatever is not text reads as empty."""
-    value = form.get(field, "")
-    return value if isinstance(value, str) else ""
+    why = reason(form, action) if action in NEEDS_REASON else form["reason"]
+    return ActionRequest(why[:500], form["seen"])
 
 
 def _to_the_door(request: AnyRequest, _: Unauthenticated) -> Response[str]:

@@ -11,6 +11,7 @@ from litestar import Request, Response
 from headway.errors import HeadwayError, NotFound
 from headway.guard.counters import BUCKET
 from headway.model.access import Identity
+from headway.model.picture import Places
 from headway.server.auth.rules import Rule
 from headway.server.cockpit import answers
 from headway.server.cockpit.door import Door
@@ -18,7 +19,7 @@ from headway.server.cockpit.facts import Facts
 from headway.server.cockpit.gather import every_app, gather, gather_charts
 from headway.server.cockpit.graphs import GuardPage, make_graphs
 from headway.server.cockpit.live import Broadcast, Picture
-from headway.server.cockpit.node_map import Places, places
+from headway.server.cockpit.node_map import places
 from headway.server.cockpit.page import make_page, node_label
 from headway.server.cockpit.render import regions, render
 from headway.server.database import guard as memory

@@ -1,11 +1,9 @@
 """Where an app stands, in a word, a shape and a sentence, and what a person may do about it."""
 
-from enum import StrEnum
-
-from msgspec import Struct
 from msgspec.structs import replace
 
 from headway.core.plan import title
+from headway.model.picture import Actions, Alarm, Banner, Button, Tone
 from headway.model.plan import Gate
 from headway.model.rollout import LIVE, NodeState, Phase, Rollout
 from headway.model.verdict import Outcome
@@ -13,17 +11,6 @@ from headway.model.views import RolloutView
 from headway.server.cockpit.facts import Facts
 from headway.server.cockpit.pipeline import tier_views
 from headway.server.cockpit.words import count, short
-
-
-class Tone(StrEnum):
-    """How much attention a state asks for; each has a colour, and an icon of its own shape."""
-
-    LIVE = "live"
-    ROLLING = "rolling"
-    PAUSED = "paused"
-    REVERTING = "reverting"
-    IDLE = "idle"
-
 
 SYMBOLS = {
     Tone.LIVE: "✓",
@@ -58,68 +45,24 @@ _WORDS = {
 }
 
 
-class Banner(Struct, frozen=True):
-    """The state of an app at a glance.
-
-    ``where`` is the step that it stands at, and ``because`` why it went back.
-    """
-
-    tone: Tone
-    symbol: str
-    word: str
-    where: str
-    sentence: str
-    tab: str
-    because: str = ""
-
-
-class Alarm(Struct, frozen=True):
-    """Something that is on fire; ``state`` names its colour and shape."""
-
-    state: str
-    sentence: str
-
-
-class Button(Struct, frozen=True):
-    """What a person may do: the action's name in the API, and what the button says."""
-
-    action: str
-    label: str
-
-
-class Actions(Struct, frozen=True):
-    """The one thing to do next, and everything else.
-
-    ``wait`` replaces ``next`` when there is nothing to do but wait, ``command`` when it takes the
-    command line. ``hurting`` ask for a reason first. What pushes the build on is
-    conditional on ``seen``. ``build`` is what ``deploy`` deploys.
-    """
-
-    rollout: str = ""
-    seen: str = ""
-    next: Button | None = None
-    why: str = ""
-    wait: str = ""
-    command: str = ""
-    blockers: tuple[str, ...] = ()
-    small: tuple[Button, ...] = ()
-    hurting: tuple[Button, ...] = ()
-    until: float | None = None
-    build: str = ""
-
-
 def banner(facts: Facts) -> Banner:
     """The state of the app."""
-    app, view = facts.app, facts.rollout
+    view = facts.rollout
     if view is None:
         sentence = next(iter(facts.why), "")
-        return Banner(Tone.IDLE, SYMBOLS[Tone.IDLE], "Never deployed", "", sentence, f"○ {app}")
+        return Banner(Tone.IDLE, SYMBOLS[Tone.IDLE], "Never deployed", "", sentence)
     state = view.rollout
     tone = _TONES[state.phase]
-    where = _where(state)
-    tab = f"{SYMBOLS[tone]} {where or _WORDS[state.phase]} · {app}"
     because = _because(state, facts) if state.phase is Phase.REVERTED else ""
-    return Banner(tone, SYMBOLS[tone], _WORDS[state.phase], where, state.why, tab, because)
+    word, where = _WORDS[state.phase], _where(state)
+    return Banner(tone, SYMBOLS[tone], word, where, state.why, because)
+
+
+def tab(facts: Facts, shown: Banner) -> str:
+    """The title of the page: the state first, where tabs are narrow."""
+    if facts.rollout is None:
+        return f"{shown.symbol} {facts.app}"
+    return f"{shown.symbol} {shown.where or shown.word} · {facts.app}"
 
 
 def alarms(facts: Facts) -> tuple[Alarm, ...]:

@@ -147,35 +147,35 @@ async def show_times(visit: OneVisit, app: InPath) -> Response[str]:
     return await show_schedule(visit, app)
 
 
-@get("/apps/{app:str}/audit", opt={"role": Rule.VIEWER})
-async def show_audit(
-    visit: OneVisit,
+async def searched(
     app: InPath,
     person: Filter = None,
     kind: Filter = None,
     text: Filter = None,
     since: Filter = None,
     until: Filter = None,
-    before: Filter = None,
+) -> audit.Wanted:
+    """What the journal is searched for, as its address says."""
+    search = Search(app, asked(person), asked(kind), asked(text), day(since), day(until, end=True))
+    return audit.Wanted(asked(person), asked(kind), asked(text), asked(since), asked(until), search)
+
+
+SEARCH = {"wanted": Provide(searched)}
+Wanted = NamedDependency[audit.Wanted]
+
+
+@get("/apps/{app:str}/audit", opt={"role": Rule.VIEWER}, dependencies=SEARCH)
+async def show_audit(
+    visit: OneVisit, app: InPath, wanted: Wanted, before: Filter = None
 ) -> Response[str]:
     """What was decided."""
-    wanted = _searched(app, person, kind, text, since, until)
     page = audit.make_audit(await audit.gather(visit.plane, app, wanted, number(before)))
     return await visit.show("audit", app, "audit", page=page)
 
 
-@get("/apps/{app:str}/audit/export", opt={"role": Rule.VIEWER})
-async def export_audit(
-    visit: OneVisit,
-    app: InPath,
-    person: Filter = None,
-    kind: Filter = None,
-    text: Filter = None,
-    since: Filter = None,
-    until: Filter = None,
-) -> Response[bytes]:
+@get("/apps/{app:str}/audit/export", opt={"role": Rule.VIEWER}, dependencies=SEARCH)
+async def export_audit(visit: OneVisit, app: InPath, wanted: Wanted) -> Response[bytes]:
     """The same as a file, a JSON object on each line."""
-    wanted = _searched(app, person, kind, text, since, until)
     lines = await audit.export(visit.plane, app, wanted)
     headers = {
         **PROTECTION,
@@ -183,18 +183,6 @@ async def export_audit(
         "Content-Disposition": 'attachment; filename="journal.jsonl"',
     }
     return Response(lines, headers=headers, media_type="application/jsonl")
-
-
-def _searched(
-    app: str,
-    person: str | None,
-    kind: str | None,
-    text: str | None,
-    since: str | None,
-    until: str | None,
-) -> audit.Wanted:
-    search = Search(app, asked(person), asked(kind), asked(text), day(since), day(until, end=True))
-    return audit.Wanted(asked(person), asked(kind), asked(text), asked(since), asked(until), search)
 
 
 @get("/apps/{app:str}/settings", opt={"role": Rule.VIEWER})
