@@ -6,12 +6,14 @@ one is checked by reading only the directories on the way to what changed.
 R. C. Merkle, "A Digital Signature Based on a Conventional Encryption Function", CRYPTO '87.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
-from headway.builds import listing
+from headway.builds import listing, pieces
 from headway.builds.layout import MAX_MANIFEST_BYTES
+from headway.builds.pieces import Span
 from headway.errors import Refused, Untrusted
 from headway.model.build import Entry, Kind, Listing
 from headway.model.names import BuildId, Digest
@@ -42,6 +44,7 @@ class Manifest:
         self.arrived = arrived
         self._older = older
         self.listing: Callable[[Digest], Listing] = lru_cache(256)(self._decoded)
+        """A listing as it is stored: the entries of a directory, or the pieces it is cut into."""
 
     def content(self, digest: Digest) -> bytes:
         """A listing's canonical bytes. Raises Untrusted where it is missing."""
@@ -50,13 +53,32 @@ class Manifest:
             raise Untrusted(f"the listing {digest[:12]} of build {self.build[:12]} is missing")
         return found
 
+    def spans(self, directory: Digest) -> Sequence[Span]:
+        """The pieces in which a directory is listed; none where ``directory`` is empty."""
+        return pieces.spans(directory, self.listing(directory)) if directory else ()
+
+    def entries(self, directory: Digest) -> Listing:
+        """All that a directory holds, in the order of the names."""
+        return tuple(self.held(self.spans(directory)))
+
+    def held(self, spans: Iterable[Span]) -> Iterator[Entry]:
+        """What these pieces of a directory hold."""
+        return (entry for span in spans for entry in self.listing(span.digest))
+
     def find(self, path: str) -> Entry | None:
         """The entry at ``path``; no link is followed on the way."""
         entry, digest = None, self.build
         for name in path.split("/"):
-            entry = listing.find(self.listing(digest), name) if digest else None
-            digest = entry.digest if entry and entry.kind is Kind.DIRECTORY else ""
+            entry = self._entry(digest, name) if digest else None
+            digest = _directory(entry)
         return entry
+
+    def _entry(self, directory: Digest, name: str) -> Entry | None:
+        entries = self.listing(directory)
+        if pieces.is_cut(entries):
+            piece = pieces.around(entries, name)
+            entries = self.listing(piece.digest) if piece else ()
+        return listing.find(entries, name)
 
     def _decoded(self, digest: Digest) -> Listing:
         return listing.decode(self.content(digest))
@@ -77,7 +99,7 @@ def encode(tree: Manifest) -> bytes:
     def add(digest: Digest) -> None:
         found[digest] = tree.content(digest)
         for entry in tree.listing(digest):
-            if entry.kind is Kind.DIRECTORY and entry.digest not in found:
+            if entry.kind in listing.WITH_LISTING and entry.digest not in found:
                 add(entry.digest)
 
     add(tree.build)
@@ -126,12 +148,14 @@ def blobs(tree: Manifest) -> dict[Digest, int]:
 def differences(old: Manifest | None, new: Manifest) -> Iterator[Difference]:
     """What is not alike in two builds, a directory before what it holds.
 
-    A directory that both have is no difference itself. Directories that are equal are not read.
+    A directory that both have is no difference itself. Directories that are equal are not read,
+    nor are such pieces of one.
     """
 
     def within(directory: str, before: Digest, after: Digest) -> Iterator[Difference]:
-        was = {entry.name: entry for entry in old.listing(before)} if old and before else {}
-        now = {entry.name: entry for entry in new.listing(after)} if after else {}
+        gone, come = _unshared(old.spans(before) if old else (), new.spans(after))
+        was = {entry.name: entry for entry in old.held(gone)} if old else {}
+        now = {entry.name: entry for entry in new.held(come)}
         differing = {name for name, entry in now.items() if was.get(name) != entry}
         for name in sorted(differing | (was.keys() - now.keys())):
             first, second = was.get(name), now.get(name)
@@ -149,8 +173,9 @@ def differences(old: Manifest | None, new: Manifest) -> Iterator[Difference]:
 def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
     """Raise Refused, naming the path, for what could not be on every node.
 
-    What ``known`` has at the same place has been checked before and is not read. Returns the
-    listings that were. Raises Untrusted where one is missing.
+    What ``known`` has at the same place has been checked before and is not read, so two names that
+    differ only in case are not found if they are in two pieces of which one is as it was. Returns
+    the listings that were read. Raises Untrusted where one is missing.
     """
     checked: dict[Digest, bytes] = {}
     links: list[str] = []
@@ -158,9 +183,14 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
 
     def within(directory: str, depth: int, digest: Digest, before: Digest) -> None:
         nonlocal entries, total
-        checked[digest] = content = tree.content(digest)
-        old = known.listing(before) if known and before else ()
-        now, new = listing.read(content, directory, depth, old)
+        top = read(directory, digest)
+        gone, come = _unshared(known.spans(before) if known else (), pieces.spans(digest, top))
+        old = tuple(known.held(gone)) if known else ()
+        now = top
+        if pieces.is_cut(top):
+            listing.check(top, directory, depth, known.listing(before) if known and before else ())
+            now = tuple(chain.from_iterable(within_span(directory, span) for span in come))
+        new = listing.check(now, directory, depth, old)
         entries += len(new)
         total += sum(entry.size for entry in new)
         if entries > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
@@ -176,11 +206,26 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
                     raise Refused(f"{path[:300]!a}… is nested more than {MAX_DEPTH} deep")
                 within(path, depth + 1, entry.digest, _directory(listing.find(old, entry.name)))
 
+    def within_span(directory: str, span: Span) -> Listing:
+        found = read(directory, span.digest)
+        pieces.check(span, found, directory)
+        return found
+
+    def read(directory: str, digest: Digest) -> Listing:
+        checked[digest] = content = tree.content(digest)
+        return listing.read(content, directory)
+
     if known is None or known.build != tree.build:
         within("", 0, tree.build, known.build if known else "")
     for path in links:
         _follow(path, tree)
     return checked
+
+
+def _unshared(old: Sequence[Span], new: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """The pieces that only one of two listings of a directory has."""
+    was, now = set(old), set(new)
+    return [span for span in old if span not in now], [span for span in new if span not in was]
 
 
 def _follow(path: str, tree: Manifest) -> None:
