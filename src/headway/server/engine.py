@@ -15,10 +15,10 @@ from sqlalchemy import Connection
 
 from headway.core import rollout as core
 from headway.core.next_step import GOES_ON, standing
-from headway.core.rollout import HEADWAY
 from headway.core.signalling import signal_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView, StoreError
 from headway.model.build import Build
+from headway.model.journal import HEADWAY
 from headway.model.plan import AppConfig
 from headway.model.release import Release
 from headway.model.report import Report
