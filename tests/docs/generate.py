@@ -6,6 +6,7 @@ written by hand. ``test_reference.py`` fails when a page is not what this would 
 
 import enum
 import inspect
+import itertools
 import json
 import re
 import sys
@@ -24,6 +25,7 @@ from headway.agent.config import AgentConfig
 from headway.cli.main import NOUNS, headway
 from headway.client.api import Client
 from headway.client.credentials import ClientConfig
+from headway.client.wire import Wire
 from headway.errors import family
 from headway.hub.config import HubConfig
 from headway.model.plan import AppConfig
@@ -52,7 +54,8 @@ class Route:
 def routes() -> list[Route]:
     """Every route that the client has a method for, in its order."""
     found = []
-    for name, method in vars(Client).items():
+    kinds = itertools.takewhile(lambda kind: kind is not Wire, Client.__mro__)
+    for name, method in itertools.chain.from_iterable(vars(kind).items() for kind in kinds):
         if name.startswith("_"):
             continue
         doc = " ".join(inspect.getdoc(method).split())

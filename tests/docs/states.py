@@ -1,4 +1,4 @@
-"""The rollout's state diagram and its tables, made from ``headway.core.rollout.TABLE``."""
+"""The rollout's state diagram and its tables, made from ``headway.core.transitions.TABLE``."""
 
 import ast
 import inspect
@@ -7,7 +7,7 @@ import textwrap
 
 from headway.chat.grammar import COMMANDS
 from headway.core import train
-from headway.core.rollout import TABLE
+from headway.core.transitions import TABLE
 from headway.model.rollout import LIVE, Behind, Observed, Overtaken, Phase, SmokeTested
 from headway.model.train import Carries, Good, Heard, Leave, Seen, State, Stop, Undo
 

@@ -18,6 +18,7 @@ from headway.core.emergency import go_back, goes_back
 from headway.core.fleet import Member, view
 from headway.core.goal import goal
 from headway.core.signalling import signal_of
+from headway.core.transitions import TABLE
 from headway.core.wave import within
 from headway.errors import Refused
 from headway.model.build import Failure
@@ -196,7 +197,7 @@ class RolloutMachine(RuleBasedStateMachine):
             assert refusal.sentence
             return False
         if decision.state != before:
-            assert decision.state.phase in rollout.TABLE[before.phase][type(event)]
+            assert decision.state.phase in TABLE[before.phase][type(event)]
         self.leaving_a_step(before, decision.state)
         if decision.state.phase is Phase.REVERTED and before.phase is not Phase.REVERTED:
             self.everybody_is_back()

@@ -8,20 +8,21 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from msgspec import structs
 
-from headway.core import fleet, green, overtaken, rollout, wave
-from headway.model.rollout import Decision, NodeState, Phase
+from headway.core import fleet, green, overtaken, rollout, signalling, transitions, walk, wave
+from headway.model.rollout import Decision, NodeState, Phase, Revert
 from tests.stateful.test_rollout import RolloutMachine
 
 Mutate = Callable[[pytest.MonkeyPatch], None]
 
 
 def epochs_stand_still(patch: pytest.MonkeyPatch) -> None:
-    genuine = rollout.signalled
+    genuine = signalling.signalled
 
     def same_epoch(state, by, why, now):
         return genuine(structs.replace(state, epoch=max(7, state.epoch - 1)), by, why, now)
 
     patch.setattr(rollout, "signalled", same_epoch)
+    patch.setattr(walk, "signalled", same_epoch)
 
 
 def concurrency_is_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -62,8 +63,8 @@ def pauses_wear_off(patch: pytest.MonkeyPatch) -> None:
 
 
 def reverts_are_refused_while_paused(patch: pytest.MonkeyPatch) -> None:
-    row = {k: v for k, v in rollout.TABLE[Phase.PAUSED].items() if k is not rollout.Revert}
-    patch.setattr(rollout, "TABLE", {**rollout.TABLE, Phase.PAUSED: row})
+    row = {k: v for k, v in transitions.TABLE[Phase.PAUSED].items() if k is not Revert}
+    patch.setattr(rollout, "TABLE", {**transitions.TABLE, Phase.PAUSED: row})
 
 
 def changes_are_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -86,7 +87,7 @@ def missing_data_is_good_news(patch: pytest.MonkeyPatch) -> None:
 
 def emergencies_are_written_over(patch: pytest.MonkeyPatch) -> None:
     def stubborn(state, event, now):
-        return rollout.signalled(state, "headway", "as I said", now)
+        return signalling.signalled(state, "headway", "as I said", now)
 
     patch.setattr(overtaken, "take_over", stubborn)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
-from headway.core import goal, green, journal, rollout, wave
+from headway.core import goal, green, journal, rollout, signalling, walk, wave
 from headway.model.rollout import NodeState
 from headway.testing.simulation import database, replay, shrink, simulate
 from headway.testing.simulation.agent import Agent
@@ -88,12 +88,13 @@ def changes_are_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 
 def epochs_stand_still(patch: pytest.MonkeyPatch) -> None:
-    genuine = rollout.signalled
+    genuine = signalling.signalled
 
     def same_epoch(state, by, why, now):
         return genuine(structs.replace(state, epoch=max(1, state.epoch - 1)), by, why, now)
 
     patch.setattr(rollout, "signalled", same_epoch)
+    patch.setattr(walk, "signalled", same_epoch)
 
 
 def failed_nodes_take_no_place(patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from headway.chat.lexer import MAX_WORDS, Word, Words, split
 from headway.core.words import clean, parse_duration
 from headway.errors import InvalidInput
 from headway.model.train import Door
@@ -20,13 +21,6 @@ MAX_LINE = 2000
 
 MAX_COMMANDS = 10
 """How many commands one line may join."""
-
-MAX_WORDS = 400
-"""How long a message may be that stands in the topic or the journal, in characters."""
-
-_NAME = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9._@-]{0,127})")
-_QUOTES = '"“”„«»'
-_TOKEN = re.compile(rf"[{_QUOTES}]([^{_QUOTES}]*)([{_QUOTES}])?|(;)|([^\s;{_QUOTES}]+)")
 
 
 class Command(Struct, frozen=True):
@@ -53,59 +47,19 @@ class Command(Struct, frozen=True):
         return Door.ASK if "askme" in self.options else Door.OPEN
 
 
-class _Words:
-    """The words of one command, taken one after the other; a quoted text is a word of its own."""
-
-    def __init__(self, verb: str, words: list[tuple[str, bool]]) -> None:
-        self.verb = verb
-        self._words = words
-
-    def word(self) -> str:
-        """The next word that is not quoted, or an empty string."""
-        if self._words and not self._words[0][1]:
-            return self._words.pop(0)[0]
-        return ""
-
-    def peek(self) -> str:
-        return self._words[0][0].casefold() if self._words and not self._words[0][1] else ""
-
-    def name(self, after: str) -> str:
-        found = _NAME.fullmatch(self.word().removesuffix(",").removesuffix(":"))
-        if found is None:
-            raise InvalidInput(f"`{after}` needs a name after it, such as `{after} bob`")
-        return found[1]
-
-    def quoted(self) -> str:
-        return self._words.pop(0)[0] if self._words and self._words[0][1] else ""
-
-    def rest(self) -> str:
-        text = " ".join(word for word, _ in self._words)
-        self._words = []
-        return text
-
-    def end(self) -> None:
-        """Raise InvalidInput when something is left."""
-        if self._words:
-            word = self._words[0][0][:40]
-            raise InvalidInput(
-                f"`.{self.verb}` does not take {word!r}; a message goes in quotation marks, "
-                f"`.help {self.verb}` shows how it is written"
-            )
-
-
 class Usage(Struct, frozen=True):
     """One command of the grammar: its names, how it is written, and what it does."""
 
     name: str
     form: str
     meaning: str
-    read: Callable[[_Words], Command]
+    read: Callable[[Words], Command]
     synonyms: tuple[str, ...] = ()
     looks: bool = False
     """Whether it changes nothing, and so is for everybody."""
 
 
-def _join(words: _Words) -> Command:
+def _join(words: Words) -> Command:
     beside = before = text = ""
     options: set[str] = set()
     while True:
@@ -130,16 +84,16 @@ def _join(words: _Words) -> Command:
     return Command("join", beside, text=text, before=before, options=frozenset(options))
 
 
-def _plain(words: _Words) -> Command:
+def _plain(words: Words) -> Command:
     words.end()
     return Command(words.verb)
 
 
-def _reasoned(words: _Words) -> Command:
+def _reasoned(words: Words) -> Command:
     return Command(words.verb, text=words.rest())
 
 
-def _at(words: _Words) -> Command:
+def _at(words: Words) -> Command:
     stage = words.word()
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,62}", stage):
         raise InvalidInput("`.at` needs a tier after it, such as `.at staging`")
@@ -152,13 +106,13 @@ def _at(words: _Words) -> Command:
     return Command("at", stage=stage.casefold(), build=build)
 
 
-def _kick(words: _Words) -> Command:
+def _kick(words: Words) -> Command:
     who = words.name(".kick")
     words.end()
     return Command("kick", who)
 
 
-def _hold(words: _Words) -> Command:
+def _hold(words: Words) -> Command:
     text, length = words.quoted(), None
     if words.peek() == "for":
         words.word()
@@ -168,7 +122,7 @@ def _hold(words: _Words) -> Command:
     return Command("hold", text=text, seconds=length)
 
 
-def _message(words: _Words) -> Command:
+def _message(words: Words) -> Command:
     if words.peek() == "-":
         words.word()
         words.end()
@@ -179,14 +133,14 @@ def _message(words: _Words) -> Command:
     return Command("message", text=text)
 
 
-def _say(words: _Words) -> Command:
+def _say(words: Words) -> Command:
     text = words.rest()
     if not text:
         raise InvalidInput("`.say` needs what is to be said after it")
     return Command("say", text=text)
 
 
-def _config(words: _Words) -> Command:
+def _config(words: Words) -> Command:
     off = words.peek() == "-"
     if off:
         words.word()
@@ -194,11 +148,11 @@ def _config(words: _Words) -> Command:
     return Command("config", options=frozenset({"off"} if off else ()))
 
 
-def _help(words: _Words) -> Command:
+def _help(words: Words) -> Command:
     return Command("help", text=words.rest().removeprefix(".").casefold())
 
 
-def _link(words: _Words) -> Command:
+def _link(words: Words) -> Command:
     code = words.word()
     words.end()
     if not re.fullmatch("[A-Za-z0-9_-]{8,64}", code):
@@ -336,36 +290,13 @@ def parse(line: str, private: bool = False) -> tuple[Command, ...]:
     text = clean(line[:MAX_LINE]).strip()
     if not text or not (private or re.match(r"\.[A-Za-z]", text)):
         return ()
-    parts = _parts(text)
+    parts = split(text)
     if len(parts) > MAX_COMMANDS:
         raise InvalidInput(f"{len(parts)} commands in one line, {MAX_COMMANDS} are allowed")
     return tuple(_command(part) for part in parts)
 
 
-def _parts(text: str) -> list[list[tuple[str, bool]]]:
-    """The words of each command, and whether they were quoted. Raises InvalidInput."""
-    parts: list[list[tuple[str, bool]]] = [[]]
-    for match in _TOKEN.finditer(text):
-        quoted, closing, semicolon, word = match.groups()
-        if semicolon:
-            if (
-                parts[-1]
-                and parts[-1][0][0].casefold() in (".say", "say")
-                and not re.match(r"\s*\.[A-Za-z]", text[match.end() :])
-            ):
-                parts[-1].append((";", False))
-            else:
-                parts.append([])
-        elif word is not None:
-            parts[-1].append((word, False))
-        elif closing is None:
-            raise InvalidInput("a quotation mark is opened and not closed")
-        else:
-            parts[-1].append((quoted.strip()[:MAX_WORDS], True))
-    return [part for part in parts if part]
-
-
-def _command(part: list[tuple[str, bool]]) -> Command:
+def _command(part: list[Word]) -> Command:
     (first, quoted), *words = part
     verb = first.removeprefix(".").rstrip(".,:!").casefold()
     usage = None if quoted else BY_NAME.get(verb)
@@ -373,7 +304,7 @@ def _command(part: list[tuple[str, bool]]) -> Command:
         nearest = difflib.get_close_matches(verb, BY_NAME, 1, 0.6)
         hint = f"did you mean `.{nearest[0]}`?" if nearest else "`.help` lists what there is"
         raise InvalidInput(f"there is no command .{verb[:40]}; {hint}")
-    command = usage.read(_Words(usage.name, words))
+    command = usage.read(Words(usage.name, words))
     if len(command.text) > MAX_WORDS:
         raise InvalidInput(f"that is too long; up to {MAX_WORDS} characters are kept")
     return command

@@ -73,8 +73,7 @@ def _choices(state: Rollout) -> str:
 
 
 def _gate(state: Rollout, fleet: FleetView, now: float) -> str:
-    upcoming = plans.following(state.plan, state.step, fleet)
-    step = state.plan[upcoming if upcoming is not None else -1]
+    step = state.plan[plans.upcoming(state.plan, state.step, fleet)]
     done = title(state.plan[state.step])
     if step.gate is Gate.MANUAL:
         return f"{done} is green; {title(step)} waits for a person"

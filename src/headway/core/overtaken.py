@@ -10,6 +10,7 @@ from msgspec import structs
 from headway.core.emergency import goes_back
 from headway.core.signalling import signalled
 from headway.model.hold import Hold, Scope
+from headway.model.journal import HEADWAY
 from headway.model.rollout import LIVE, Behind, Decision, Overtaken, Phase, PlaceHold, Rollout
 
 _WHO = "somebody wrote it directly, or the database is an older copy"
@@ -60,7 +61,7 @@ def say_again(state: Rollout, event: Behind, now: float) -> Decision:
     """The store has lost what it was told: say the same again, above all that nodes have seen."""
     there = f"an older copy, of epoch {event.epoch}" if event.epoch else "nothing any more"
     why = f"the signal store held {there}; what epoch {state.epoch} said is said again"
-    return signalled(state, "headway", why, now)
+    return signalled(state, HEADWAY, why, now)
 
 
 def _hold(state: Rollout, reason: str, now: float) -> PlaceHold:
@@ -69,7 +70,7 @@ def _hold(state: Rollout, reason: str, now: float) -> PlaceHold:
             id=f"outside-{state.app}-{state.overtaken}",
             scope=Scope.APP,
             on=state.app,
-            by="headway",
+            by=HEADWAY,
             reason=reason[:500],
             at=now,
         )

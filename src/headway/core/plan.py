@@ -43,6 +43,12 @@ def following(plan: tuple[Step, ...], after: int, fleet: FleetView) -> int | Non
     return None
 
 
+def upcoming(plan: tuple[Step, ...], after: int, fleet: FleetView) -> int:
+    """The step that is waited for after ``after``; the last one where none adds a node any more."""
+    step = following(plan, after, fleet)
+    return len(plan) - 1 if step is None else step
+
+
 def adds(plan: tuple[Step, ...], index: int, fleet: FleetView) -> bool:
     """Whether a step covers more nodes than the steps before it."""
     step = plan[index]

@@ -44,7 +44,7 @@ def begin(state: Rollout, by: str, reason: str, now: float) -> Decision:
 
 def go_on(state: Rollout, fleet: FleetView, now: float) -> Decision:
     """Lower the fronts as far as the concurrency allows, until every node has attested."""
-    assert state.base is not None  # noqa: S101 - _revert refuses without a base
+    assert state.base is not None  # noqa: S101 - begin refuses without a base
     layered = state.layer.fractions if state.layer else {}
     fractions, layer = dict(state.fractions), dict(layered)
     for tier in set(fractions) | set(layer):

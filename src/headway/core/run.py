@@ -42,8 +42,7 @@ def tiers_of(app: AppConfig, fleet: FleetView) -> tuple[str, ...]:
 def _gate(state: Rollout, fleet: FleetView | None) -> str:
     if state.phase is not Phase.WAITING or fleet is None:
         return ""
-    upcoming = plans.following(state.plan, state.step, fleet)
-    step = state.plan[upcoming if upcoming is not None else -1]
+    step = state.plan[plans.upcoming(state.plan, state.step, fleet)]
     return step.tier if step.gate is Gate.MANUAL else ""
 
 

@@ -50,8 +50,6 @@ from headway.model.train import (
     Unhold,
 )
 
-HEADWAY = "headway"
-
 _S = State
 _RIDE = frozenset({_S.MOVING, _S.TESTING, _S.READY, _S.STOPPED, _S.REVERTING, _S.ARRIVED})
 

@@ -4,6 +4,9 @@ from typing import Any
 
 from msgspec import Struct
 
+HEADWAY = "headway"
+"""The actor of what Headway decides by itself."""
+
 
 class JournalEntry(Struct, frozen=True):
     """One decision, on a rollout, on a release, or on neither.

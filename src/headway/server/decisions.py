@@ -5,9 +5,9 @@ from sqlalchemy import Connection
 
 from headway.core import lanes
 from headway.core.journal import changes
-from headway.core.rollout import HEADWAY
 from headway.core.spans import turns
 from headway.model.announcement import Kind, Occasion
+from headway.model.journal import HEADWAY
 from headway.model.release import Lane
 from headway.model.rollout import Decision, Phase, PlaceHold, Rollout
 from headway.model.verdict import Outcome

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from headway.errors import StoreError
 from headway.model.announcement import Occasion
+from headway.model.journal import HEADWAY
 from headway.model.rollout import Alert, RunSmoke, SmokeTested, WriteSignal
 from headway.server.database import announcements, apps, journal, outbox, rollouts
 from headway.server.database.connection import Database
@@ -95,7 +96,7 @@ class Effects:
             at=now,
             app=pending.app,
             rollout=pending.rollout,
-            actor="headway",
+            actor=HEADWAY,
             kind="alert",
             why=alert.sentence,
         )

@@ -16,9 +16,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from headway.core.rollout import HEADWAY
 from headway.core.spans import turns
 from headway.model.announcement import Occasion, Span
+from headway.model.journal import HEADWAY
 from headway.model.plan import AppConfig
 from headway.model.rollout import Phase, Rollout
 from headway.model.verdict import Outcome

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from headway.core.rollout import HEADWAY
 from headway.guard.fire import News
 from headway.guard.watch import Guard
 from headway.model.announcement import Occasion
 from headway.model.hold import Hold, Scope
+from headway.model.journal import HEADWAY
 from headway.model.plan import Action, AppConfig
 from headway.server.database import announcements, apps, holds, journal
 from headway.server.database import guard as memory

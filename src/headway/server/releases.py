@@ -17,6 +17,7 @@ from headway.core import lanes
 from headway.core import release as core
 from headway.core.lanes import Home
 from headway.errors import HeadwayError, Refused
+from headway.model.journal import HEADWAY
 from headway.model.names import BuildId
 from headway.model.plan import AppConfig
 from headway.model.release import (
@@ -55,8 +56,6 @@ from headway.server.workshop import Survey, Workshop
 
 AGAIN_SECONDS = 5.0
 """How often what a repository or a forge did not take is tried again."""
-
-HEADWAY = "headway"
 
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from headway.core import positions
 from headway.core.words import count
 from headway.errors import NotFound, StoreError
+from headway.model.journal import HEADWAY
 from headway.model.report import Enrolment
 from headway.model.signal import NodeHold, NodeRecord, Seat
 from headway.server.database import journal, nodes
@@ -245,9 +246,7 @@ class Roster:
             def write(connection: Connection) -> None:
                 for record in moved:
                     nodes.put(connection, record)
-                journal.append(
-                    connection, at=now, app=app, actor="headway", kind="renumber", why=why
-                )
+                journal.append(connection, at=now, app=app, actor=HEADWAY, kind="renumber", why=why)
 
             await self._database.write(write)
             for record in moved:

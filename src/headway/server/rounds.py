@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from headway.core.rollout import HEADWAY
 from headway.errors import HeadwayError
+from headway.model.journal import HEADWAY
 from headway.model.views import CollectRequest, RepackRequest
 from headway.server import upkeep
 from headway.server.config import UpkeepSettings

@@ -21,6 +21,7 @@ from headway.core.riding import head, leader
 from headway.core.run import run_of, tiers_of
 from headway.errors import HeadwayError, NotFound, Refused, StaleView
 from headway.model.build import Build
+from headway.model.journal import HEADWAY
 from headway.model.release import Change
 from headway.model.rollout import LIVE, PlaceHold, Rollout
 from headway.model.train import (
@@ -52,7 +53,6 @@ IDLE_SECONDS = 1.0
 PACE_SECONDS = 0.1
 """The shortest time between two looks."""
 
-HEADWAY = "headway"
 KIND = "train-"
 """What the kind of a train's journal entries begins with."""
 

@@ -425,7 +425,7 @@ class Says:
 async def test_what_the_guard_does_is_announced_and_what_people_do_is_not(
     plane: ControlPlane, action: Action, occasion: Occasion
 ) -> None:
-    plane.engine._judge = Says(action)
+    plane.engine._observer._judge = Says(action)
     plan = tuple(_watching(step) for step in PLAN)
     await set_up(plane, AppConfig(name="web", plans={"default": plan}))
     await plane.start()

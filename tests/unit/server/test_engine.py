@@ -199,7 +199,7 @@ class Alarmed:
 
 
 async def test_an_alert_is_journaled_once(herd: Herd) -> None:
-    herd.plane.engine._judge = Alarmed()
+    herd.plane.engine._observer._judge = Alarmed()
     plan = (msgspec.structs.replace(PLAN[0], checks=Checks.WATCH), *PLAN[1:])
     await set_up(herd.plane, AppConfig(name="web", plans={"default": plan}))
     await deploy(herd, OLD)

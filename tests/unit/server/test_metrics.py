@@ -172,7 +172,7 @@ def test_hostile_names_stay_inside_their_quotes() -> None:
 
 async def test_what_has_happened_is_counted(plane: ControlPlane) -> None:
     """A deploy that goes well, and one that the guard sends back."""
-    plane.engine._judge = Says(Action.REVERT)
+    plane.engine._observer._judge = Says(Action.REVERT)
     plan = tuple(structs.replace(step, checks=Checks.WATCH) for step in PLAN)
     await set_up(plane, AppConfig(name="web", plans={"default": plan}))
     await plane.start()

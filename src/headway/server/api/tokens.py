@@ -6,9 +6,9 @@ from litestar import Response, delete, get, post
 from litestar.params import JSONBody
 from sqlalchemy import Connection
 
-from headway.core.rollout import HEADWAY
 from headway.errors import InvalidInput, NotFound, Refused
 from headway.model.access import Role
+from headway.model.journal import HEADWAY
 from headway.model.views import TokenCreated, TokenRequest, TokenView
 from headway.server.api.given import AnyRequest, Caller, InPath, Plane
 from headway.server.api.pages import Cursor, Limit, page, place

@@ -13,10 +13,10 @@ from typing import TypeVar
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from headway.core.rollout import HEADWAY
 from headway.core.words import clean, count, one
 from headway.errors import Busy, Denied, InvalidInput, NotFound, Refused, Unauthenticated
 from headway.model.access import Identity, Role
+from headway.model.journal import HEADWAY
 from headway.server.auth.callers import Callers, fingerprint
 from headway.server.auth.claims import Known
 from headway.server.auth.passwords import Passwords, normal

@@ -8,7 +8,8 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.response import Stream
 
-from headway.chat.grammar import MAX_WORDS, Command
+from headway.chat.grammar import Command
+from headway.chat.lexer import MAX_WORDS
 from headway.errors import HeadwayError, InvalidInput, NotFound, Unauthenticated
 from headway.model.access import Identity
 from headway.model.picture import Places

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headway.core import rollout as core
+from headway.core.transitions import TABLE
 from headway.model.names import BuildId, share
 from headway.model.plan import Action, Checks, Step
 from headway.model.rollout import (
@@ -153,7 +153,7 @@ class Laws:
         after = decision.state
         if not decision.why:
             raise Broken("why", f"{type(event).__name__} in {before.phase} led on without a word")
-        if after.phase not in core.TABLE[before.phase][type(event)]:
+        if after.phase not in TABLE[before.phase][type(event)]:
             raise Broken(
                 "table", f"{type(event).__name__} led from {before.phase} to {after.phase}"
             )

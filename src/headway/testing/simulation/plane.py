@@ -10,10 +10,10 @@ from collections.abc import Callable, Generator
 from msgspec import Struct, structs
 
 from headway.core import rollout as core
-from headway.core.rollout import HEADWAY
 from headway.core.signalling import signal_of
 from headway.errors import Conflict, Indeterminate, Refused, StoreError, Unavailable
 from headway.model.hold import Hold, Scope
+from headway.model.journal import HEADWAY
 from headway.model.names import BuildId
 from headway.model.plan import AppConfig
 from headway.model.report import Report
