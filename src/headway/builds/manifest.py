@@ -7,7 +7,6 @@ R. C. Merkle, "A Digital Signature Based on a Conventional Encryption Function",
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -23,6 +22,8 @@ MAX_PATH_BYTES = 4096
 MAX_DEPTH = 128
 """How many directories may lie within each other; whoever walks a tree holds a handle for each."""
 MAX_TOTAL_BYTES = 512 * 1024**3
+_AT_HAND = 256
+"""So many decoded listings are kept; a small change touches fewer."""
 MAX_LINK_HOPS = 40
 """As many links as the kernel follows in one path."""
 
@@ -43,8 +44,7 @@ class Manifest:
         self.build = build
         self.arrived = arrived
         self._older = older
-        self.listing: Callable[[Digest], Listing] = lru_cache(256)(self._decoded)
-        """A listing as it is stored: the entries of a directory, or the pieces it is cut into."""
+        self._decoded: dict[Digest, Listing] = {}
 
     def content(self, digest: Digest) -> bytes:
         """A listing's canonical bytes. Raises Untrusted where it is missing."""
@@ -52,6 +52,19 @@ class Manifest:
         if found is None and (found := self._older(digest)) is None:
             raise Untrusted(f"the listing {digest[:12]} of build {self.build[:12]} is missing")
         return found
+
+    def listing(self, digest: Digest) -> Listing:
+        """A listing as it is stored: the entries of a directory, or the pieces it is cut into."""
+        if digest not in self._decoded:
+            self.remember(digest, listing.decode(self.content(digest)))
+        return self._decoded[digest]
+
+    def remember(self, digest: Digest, entries: Listing) -> Listing:
+        """Keep a decoded listing at hand, as long as there are not many others."""
+        if len(self._decoded) >= _AT_HAND:
+            del self._decoded[next(iter(self._decoded))]
+        self._decoded[digest] = entries
+        return entries
 
     def spans(self, directory: Digest) -> Sequence[Span]:
         """The pieces in which a directory is listed; none where ``directory`` is empty."""
@@ -79,9 +92,6 @@ class Manifest:
             piece = pieces.around(entries, name)
             entries = self.listing(piece.digest) if piece else ()
         return listing.find(entries, name)
-
-    def _decoded(self, digest: Digest) -> Listing:
-        return listing.decode(self.content(digest))
 
 
 class Difference(NamedTuple):
@@ -125,9 +135,10 @@ def extend(base: Manifest, arrived: Iterable[bytes], build: BuildId) -> Manifest
     out. Raises Untrusted when they do not make ``build``, and Refused.
     """
     new = {listing.digest(content): content for content in arrived}
-    checked = check(Manifest(build, new, base.content), base)
-    needed = {digest: content for digest, content in checked.items() if digest in new}
-    return Manifest(build, needed, base.content)
+    tree = Manifest(build, new, base.content)
+    checked = check(tree, base)
+    tree.arrived = {digest: content for digest, content in checked.items() if digest in new}
+    return tree
 
 
 def walk(tree: Manifest) -> Iterator[tuple[str, Entry]]:
@@ -213,7 +224,7 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
 
     def read(directory: str, digest: Digest) -> Listing:
         checked[digest] = content = tree.content(digest)
-        return listing.read(content, directory)
+        return tree.remember(digest, listing.read(content, directory))
 
     if known is None or known.build != tree.build:
         within("", 0, tree.build, known.build if known else "")

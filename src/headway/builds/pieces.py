@@ -20,9 +20,9 @@ from headway.errors import Refused
 from headway.model.build import Entry, Kind, Listing
 from headway.model.names import Digest
 
-MOST = 1024
+MOST = 256
 """A directory with more entries than this is cut."""
-EVERY = 256
+EVERY = 64
 """One name in so many begins a piece."""
 
 _FIRST = attrgetter("name")

@@ -1,5 +1,6 @@
 """What a node has already is not fetched again."""
 
+import random
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from headway.builds import layout
 from headway.errors import Unreachable, Untrusted
 from tests.unit.agent import agent_shelf
 from tests.unit.builds.build_shelf import Shelf, write_tree
+
+NOISE = random.Random(7).randbytes(200_000)
 
 
 def quiet() -> None:
@@ -47,6 +50,25 @@ def test_a_second_build_takes_one_request(slots: Slots, tmp_path: Path) -> None:
     assert [path for path, _, _ in store.storage.reads] == [layout.bundle("shop", second, first)]
     assert len(store.storage.objects[layout.bundle("shop", second, first)]) < 1500
     assert slots.builds() == [second, first]
+
+
+def test_a_program_that_changed_a_little_is_patched_too(slots: Slots, tmp_path: Path) -> None:
+    """Its content lies here as an executable only, once the node has been tidied up."""
+    store = Shelf()
+    builds: list[str] = []
+    for number in range(2):
+        program = {"bin/run": NOISE + b"%d" % number}
+        made = store.publish(write_tree(tmp_path / f"t{number}", program), builds[-1:])
+        builds.append(made.id)
+        store.storage.reads.clear()
+        build, tree = store.fetcher.describe("shop", made.id, slots)
+        slots.gather(tree, partial(store.fetcher.fetch, "shop", made.id), quiet)
+        slot = slots.prepare(build, tree, set(), None, quiet)
+        assert (slots.path(slot) / "bin" / "run").read_bytes() == program["bin/run"]
+        slots.tidy(set(), quiet)
+    assert [path for path, _, _ in store.storage.reads] == [
+        layout.bundle("shop", *reversed(builds))
+    ]
 
 
 def test_a_change_in_a_directory_of_thousands_takes_two_of_its_listings(
