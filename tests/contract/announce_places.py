@@ -177,7 +177,12 @@ def serving() -> Iterator[Places]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # Who asked has died before it had said all.
+                self.close_connection = True
+                return
             heads = {name.lower(): value for name, value in self.headers.items()}
             with lock:
                 places.asked.append((self.command, self.path, heads, body))

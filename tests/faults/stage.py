@@ -17,6 +17,7 @@ from headway.builds.publish import publish
 from headway.signing import Signer
 from tests.faults.driver import Order, Outcome
 from tests.unit.agent.agent_shelf import Tree, snapshot
+from tests.unit.builds.planting import in_small_pieces
 
 FULL = os.environ.get("HEADWAY_FAULTS") == "full"
 REPOSITORY = Path(__file__).parents[2]
@@ -43,17 +44,18 @@ class Builds:
         for number in range(count):
             source = place / f"source-{number}"
             _write(source, number)
-            made, _ = publish(
-                source,
-                app="web",
-                commit=f"commit-{number}",
-                by="tests",
-                subject="",
-                signer=signer,
-                storage=storage.open(self.store),
-                earlier=self.ids[-1:],
-                now=0.0,
-            )
+            with in_small_pieces():
+                made, _ = publish(
+                    source,
+                    app="web",
+                    commit=f"commit-{number}",
+                    by="tests",
+                    subject="",
+                    signer=signer,
+                    storage=storage.open(self.store),
+                    earlier=self.ids[-1:],
+                    now=0.0,
+                )
             self.ids.append(made.id)
             self.trees[made.id] = _expected(source)
 

@@ -58,8 +58,8 @@ class Content:
 
     def file(self, digest: str) -> Path | None:
         """Where this content lies, if it is here."""
-        path = self.path / self._whereabouts(digest, Kind.FILE)
-        return path if path.is_file() else None
+        paths = (self.path / self._whereabouts(digest, kind) for kind in MODES)
+        return next((path for path in paths if path.is_file()), None)
 
     def add(self, digest: str, chunks: Iterator[bytes]) -> None:
         """Take in one content; ``chunks`` raises at its end unless it has this digest."""

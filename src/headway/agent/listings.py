@@ -12,7 +12,6 @@ from pathlib import Path
 from headway.agent import durable
 from headway.builds import listing
 from headway.builds.manifest import Manifest
-from headway.model.build import Kind
 
 _ARRIVED = "arrived"
 _FEW = 500
@@ -72,7 +71,7 @@ class Listings:
                 # What it named is not known any more, and may be needed.
                 return
             entries = listing.decode(content)
-            ahead += [entry.digest for entry in entries if entry.kind is Kind.DIRECTORY]
+            ahead += [entry.digest for entry in entries if entry.kind in listing.WITH_LISTING]
         for shelf in self._path.glob("[0-9a-f][0-9a-f]"):
             proceed()
             for name in os.listdir(shelf):  # noqa: PTH208

@@ -23,7 +23,7 @@ from headway.builds.storage import Storage
 from headway.builds.storage.patience import Pace
 from headway.builds.storage.port import CHUNK_BYTES
 from headway.errors import HeadwayError, NotFound, Refused, Unreachable, Untrusted
-from headway.model.build import Build, Kind, Listing
+from headway.model.build import Build, Listing
 from headway.model.names import BuildId, Digest
 from headway.model.peers import PASS_HEADER, PeerAnswer, PeerAsk
 
@@ -263,7 +263,7 @@ def _described(peer: _Peer, build: BuildId, known: Known | None) -> Manifest:
             arrived[digest] = content
             # Its place and form are checked with the whole; here only what follows from it.
             for entry in _entries(content):
-                if entry.kind is Kind.DIRECTORY and here(entry.digest) is None:
+                if entry.kind in listing.WITH_LISTING and here(entry.digest) is None:
                     ahead.append(entry.digest)
         ahead = [digest for digest in dict.fromkeys(ahead) if digest not in arrived]
         if len(arrived) + len(ahead) > manifest.MAX_ENTRIES:

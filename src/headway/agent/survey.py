@@ -77,7 +77,7 @@ class Survey:
     def _within(self, directory: int, digest: str, where: str) -> Iterator[int]:
         yield LOOK
         try:
-            entries = self._tree.listing(digest)
+            entries = self._tree.entries(digest)
         except (Untrusted, OSError):
             self._found(where.rstrip("/"), Deviation.LISTING)
             return

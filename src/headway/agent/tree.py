@@ -54,7 +54,7 @@ def align(slot: Path, new: Manifest, content: Content, proceed: Callable[[], Non
     """
 
     def within(directory: int, digest: str) -> None:
-        entries = new.listing(digest)
+        entries = new.entries(digest)
         wanted = {entry.name: entry for entry in entries}
         right = set()
         for item in _items(directory):
@@ -80,7 +80,7 @@ def is_exact(slot: Path, tree: Manifest, content: Content) -> bool:
     """Whether ``slot`` holds what the manifest says, linked from the store, and nothing else."""
 
     def within(directory: int, digest: str) -> bool:
-        wanted = {entry.name: entry for entry in tree.listing(digest)}
+        wanted = {entry.name: entry for entry in tree.entries(digest)}
         items = _items(directory)
         if {item.name for item in items} != wanted.keys():
             return False

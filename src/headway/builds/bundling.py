@@ -10,10 +10,11 @@ from typing import IO
 from msgspec import Raw
 
 from headway.builds import bundle as bundles
-from headway.builds import index, layout, manifest, patch
+from headway.builds import index, layout, manifest, patch, pieces
 from headway.builds.bundle import MAX_LISTINGS_BYTES, MAX_PARTS_BYTES, Bundle, Part
 from headway.builds.frames import compress, compress_whole, decompress_whole
 from headway.builds.index import Index
+from headway.builds.listing import WITH_LISTING, find
 from headway.builds.manifest import Manifest
 from headway.builds.ranges import read_blobs
 from headway.builds.scan import read_file
@@ -91,11 +92,12 @@ def _listings(old: Manifest, new: Manifest, body: IO[bytes]) -> list[Part]:
         body.writelines(frames)
         lengths = tuple(len(frame) for frame in frames)
         parts[after] = Part(after, len(content), lengths, before)
-        was = {entry.name: entry for entry in old.listing(before)} if before else {}
+        was = old.listing(before) if before else ()
         for entry in new.listing(after):
-            if entry.kind is Kind.DIRECTORY:
-                earlier = was.get(entry.name)
-                is_one = earlier is not None and earlier.kind is Kind.DIRECTORY
+            if entry.kind in WITH_LISTING:
+                is_piece = entry.kind is Kind.PIECE
+                earlier = pieces.around(was, entry.name) if is_piece else find(was, entry.name)
+                is_one = earlier is not None and earlier.kind is entry.kind
                 within(earlier.digest if earlier and is_one else None, entry.digest)
 
     within(old.build, new.build)

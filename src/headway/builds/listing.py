@@ -22,6 +22,7 @@ MAX_NAME_BYTES = 255
 MAX_TARGET_BYTES = 4096
 MAX_FILE_BYTES = 64 * 1024**3
 WITH_CONTENT = frozenset({Kind.FILE, Kind.EXECUTABLE})
+WITH_LISTING = frozenset({Kind.DIRECTORY, Kind.PIECE})
 
 _NAME = attrgetter("name")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -53,22 +54,18 @@ def find(entries: Listing, name: str) -> Entry | None:
     return entries[at] if at < len(entries) and entries[at].name == name else None
 
 
-def read(
-    content: bytes, path: str, depth: int, before: Listing = ()
-) -> tuple[Listing, list[Entry]]:
-    """A checked listing, see ``check``, and what of it ``before`` did not have.
-
-    Raises Refused for anything but canonical bytes.
+def read(content: bytes, path: str) -> Listing:
+    """A listing of the directory at ``path``, not checked. Raises Refused for other bytes than
+    ``encode`` makes.
     """
     where = path or "."
     try:
         entries = _decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(f"the listing of {where[:300]!a} is none: {error}") from None
-    new = check(entries, path, depth, before)
     if _encoder.encode(entries) != content:
         raise Refused(f"the listing of {where[:300]!a} is not in its canonical form")
-    return entries, new
+    return entries
 
 
 def check(entries: Listing, path: str, depth: int, before: Listing = ()) -> list[Entry]:
@@ -89,6 +86,8 @@ def check(entries: Listing, path: str, depth: int, before: Listing = ()) -> list
         raise _refused(
             path, late, "is listed twice" if twice else "is not in its place in the order"
         )
+    if len({entry.kind is Kind.PIECE for entry in entries}) > 1:
+        raise Refused(f"the listing of {(path or '.')[:300]!a} has pieces and entries at once")
     if any(entry.name not in known for entry in new):
         folded: dict[str, str] = {}
         for name in names:
@@ -119,7 +118,7 @@ def _problem(entry: Entry, depth: int) -> str:
     if len(name) > MAX_NAME_BYTES or len(name.encode()) > MAX_NAME_BYTES:
         return f"is longer than {MAX_NAME_BYTES} bytes; rename it"
     has_content = kind in WITH_CONTENT
-    if (has_content or kind is Kind.DIRECTORY) and not _DIGEST.fullmatch(entry.digest):
+    if (has_content or kind in WITH_LISTING) and not _DIGEST.fullmatch(entry.digest):
         return f"has no sha256 digest but {entry.digest[:80]!a}"
     if kind is Kind.LINK and entry.digest:
         return "has a digest, but no content"

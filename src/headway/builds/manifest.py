@@ -6,12 +6,13 @@ one is checked by reading only the directories on the way to what changed.
 R. C. Merkle, "A Digital Signature Based on a Conventional Encryption Function", CRYPTO '87.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
-from headway.builds import listing
+from headway.builds import listing, pieces
 from headway.builds.layout import MAX_MANIFEST_BYTES
+from headway.builds.pieces import Span
 from headway.errors import Refused, Untrusted
 from headway.model.build import Entry, Kind, Listing
 from headway.model.names import BuildId, Digest
@@ -21,6 +22,8 @@ MAX_PATH_BYTES = 4096
 MAX_DEPTH = 128
 """How many directories may lie within each other; whoever walks a tree holds a handle for each."""
 MAX_TOTAL_BYTES = 512 * 1024**3
+_AT_HAND = 256
+"""So many decoded listings are kept; a small change touches fewer."""
 MAX_LINK_HOPS = 40
 """As many links as the kernel follows in one path."""
 
@@ -41,7 +44,7 @@ class Manifest:
         self.build = build
         self.arrived = arrived
         self._older = older
-        self.listing: Callable[[Digest], Listing] = lru_cache(256)(self._decoded)
+        self._decoded: dict[Digest, Listing] = {}
 
     def content(self, digest: Digest) -> bytes:
         """A listing's canonical bytes. Raises Untrusted where it is missing."""
@@ -50,16 +53,45 @@ class Manifest:
             raise Untrusted(f"the listing {digest[:12]} of build {self.build[:12]} is missing")
         return found
 
+    def listing(self, digest: Digest) -> Listing:
+        """A listing as it is stored: the entries of a directory, or the pieces it is cut into."""
+        if digest not in self._decoded:
+            self.remember(digest, listing.decode(self.content(digest)))
+        return self._decoded[digest]
+
+    def remember(self, digest: Digest, entries: Listing) -> Listing:
+        """Keep a decoded listing at hand, as long as there are not many others."""
+        if len(self._decoded) >= _AT_HAND:
+            del self._decoded[next(iter(self._decoded))]
+        self._decoded[digest] = entries
+        return entries
+
+    def spans(self, directory: Digest) -> Sequence[Span]:
+        """The pieces in which a directory is listed; none where ``directory`` is empty."""
+        return pieces.spans(directory, self.listing(directory)) if directory else ()
+
+    def entries(self, directory: Digest) -> Listing:
+        """All that a directory holds, in the order of the names."""
+        return tuple(self.held(self.spans(directory)))
+
+    def held(self, spans: Iterable[Span]) -> Iterator[Entry]:
+        """What these pieces of a directory hold."""
+        return (entry for span in spans for entry in self.listing(span.digest))
+
     def find(self, path: str) -> Entry | None:
         """The entry at ``path``; no link is followed on the way."""
         entry, digest = None, self.build
         for name in path.split("/"):
-            entry = listing.find(self.listing(digest), name) if digest else None
-            digest = entry.digest if entry and entry.kind is Kind.DIRECTORY else ""
+            entry = self._entry(digest, name) if digest else None
+            digest = _directory(entry)
         return entry
 
-    def _decoded(self, digest: Digest) -> Listing:
-        return listing.decode(self.content(digest))
+    def _entry(self, directory: Digest, name: str) -> Entry | None:
+        entries = self.listing(directory)
+        if pieces.is_cut(entries):
+            piece = pieces.around(entries, name)
+            entries = self.listing(piece.digest) if piece else ()
+        return listing.find(entries, name)
 
 
 class Difference(NamedTuple):
@@ -77,7 +109,7 @@ def encode(tree: Manifest) -> bytes:
     def add(digest: Digest) -> None:
         found[digest] = tree.content(digest)
         for entry in tree.listing(digest):
-            if entry.kind is Kind.DIRECTORY and entry.digest not in found:
+            if entry.kind in listing.WITH_LISTING and entry.digest not in found:
                 add(entry.digest)
 
     add(tree.build)
@@ -103,9 +135,10 @@ def extend(base: Manifest, arrived: Iterable[bytes], build: BuildId) -> Manifest
     out. Raises Untrusted when they do not make ``build``, and Refused.
     """
     new = {listing.digest(content): content for content in arrived}
-    checked = check(Manifest(build, new, base.content), base)
-    needed = {digest: content for digest, content in checked.items() if digest in new}
-    return Manifest(build, needed, base.content)
+    tree = Manifest(build, new, base.content)
+    checked = check(tree, base)
+    tree.arrived = {digest: content for digest, content in checked.items() if digest in new}
+    return tree
 
 
 def walk(tree: Manifest) -> Iterator[tuple[str, Entry]]:
@@ -126,12 +159,14 @@ def blobs(tree: Manifest) -> dict[Digest, int]:
 def differences(old: Manifest | None, new: Manifest) -> Iterator[Difference]:
     """What is not alike in two builds, a directory before what it holds.
 
-    A directory that both have is no difference itself. Directories that are equal are not read.
+    A directory that both have is no difference itself. Directories that are equal are not read,
+    nor are such pieces of one.
     """
 
     def within(directory: str, before: Digest, after: Digest) -> Iterator[Difference]:
-        was = {entry.name: entry for entry in old.listing(before)} if old and before else {}
-        now = {entry.name: entry for entry in new.listing(after)} if after else {}
+        gone, come = _unshared(old.spans(before) if old else (), new.spans(after))
+        was = {entry.name: entry for entry in old.held(gone)} if old else {}
+        now = {entry.name: entry for entry in new.held(come)}
         differing = {name for name, entry in now.items() if was.get(name) != entry}
         for name in sorted(differing | (was.keys() - now.keys())):
             first, second = was.get(name), now.get(name)
@@ -149,8 +184,9 @@ def differences(old: Manifest | None, new: Manifest) -> Iterator[Difference]:
 def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
     """Raise Refused, naming the path, for what could not be on every node.
 
-    What ``known`` has at the same place has been checked before and is not read. Returns the
-    listings that were. Raises Untrusted where one is missing.
+    What ``known`` has at the same place has been checked before and is not read, so two names that
+    differ only in case are not found if they are in two pieces of which one is as it was. Returns
+    the listings that were read. Raises Untrusted where one is missing.
     """
     checked: dict[Digest, bytes] = {}
     links: list[str] = []
@@ -158,9 +194,14 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
 
     def within(directory: str, depth: int, digest: Digest, before: Digest) -> None:
         nonlocal entries, total
-        checked[digest] = content = tree.content(digest)
-        old = known.listing(before) if known and before else ()
-        now, new = listing.read(content, directory, depth, old)
+        top = read(directory, digest)
+        gone, come = _unshared(known.spans(before) if known else (), pieces.spans(digest, top))
+        old = tuple(known.held(gone)) if known else ()
+        now = top
+        if pieces.is_cut(top):
+            listing.check(top, directory, depth, known.listing(before) if known and before else ())
+            now = tuple(chain.from_iterable(within_span(directory, span) for span in come))
+        new = listing.check(now, directory, depth, old)
         entries += len(new)
         total += sum(entry.size for entry in new)
         if entries > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
@@ -176,11 +217,26 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
                     raise Refused(f"{path[:300]!a}… is nested more than {MAX_DEPTH} deep")
                 within(path, depth + 1, entry.digest, _directory(listing.find(old, entry.name)))
 
+    def within_span(directory: str, span: Span) -> Listing:
+        found = read(directory, span.digest)
+        pieces.check(span, found, directory)
+        return found
+
+    def read(directory: str, digest: Digest) -> Listing:
+        checked[digest] = content = tree.content(digest)
+        return tree.remember(digest, listing.read(content, directory))
+
     if known is None or known.build != tree.build:
         within("", 0, tree.build, known.build if known else "")
     for path in links:
         _follow(path, tree)
     return checked
+
+
+def _unshared(old: Sequence[Span], new: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """The pieces that only one of two listings of a directory has."""
+    was, now = set(old), set(new)
+    return [span for span in old if span not in now], [span for span in new if span not in was]
 
 
 def _follow(path: str, tree: Manifest) -> None:

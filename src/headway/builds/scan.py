@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from headway.builds import listing, manifest
+from headway.builds import listing, manifest, pieces
 from headway.builds.manifest import Manifest
 from headway.builds.storage.port import CHUNK_BYTES
 from headway.errors import InvalidInput, Refused
@@ -80,9 +80,9 @@ class _Walk:
             names = sorted(item.name for item in found if path or item.name != ".git")
         entries = tuple(self._entry(descriptor, path, name, depth) for name in names)
         listing.check(entries, path, depth)
-        content = listing.encode(entries)
-        digest = listing.digest(content)
-        self._listings[digest] = content
+        for content in pieces.encode(entries):
+            digest = listing.digest(content)
+            self._listings[digest] = content
         return digest
 
     def _entry(self, directory: int, parent: str, name: str, depth: int) -> Entry:

@@ -9,19 +9,24 @@ from headway.model.names import BuildId, Digest, Name, Text
 
 
 class Kind(StrEnum):
-    """What a manifest entry is. Anything else is refused at publish and again at the node."""
+    """What a manifest entry is. Anything else is refused at publish and again at the node.
+
+    A piece is no entry of a directory but a part of its listing, where that is cut into several.
+    """
 
     FILE = "f"
     EXECUTABLE = "x"
     DIRECTORY = "d"
     LINK = "l"
+    PIECE = "p"
 
 
 class Entry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One name in a directory of a build.
 
     For files ``size`` is in bytes and ``digest`` the sha256 of the content; for a directory
-    ``digest`` is that of its listing; a link has its target in ``target``.
+    ``digest`` is that of its listing; a link has its target in ``target``. For a piece ``name`` is
+    the first that it lists, and ``digest`` that of its listing.
     """
 
     name: str
@@ -32,8 +37,9 @@ class Entry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc
 
 
 Listing = tuple[Entry, ...]
-"""What one directory holds, sorted by name. The listing of a build's root names all the others,
-directly or not, by their digests; so its own digest is the build's id."""
+"""What one directory holds, or, if that is much, the pieces in which it is listed; sorted by name.
+The listing of a build's root names all the others, directly or not, by their digests; so its own
+digest is the build's id."""
 
 
 class Build(Struct, frozen=True, forbid_unknown_fields=True):

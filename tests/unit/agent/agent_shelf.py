@@ -93,7 +93,7 @@ def trees(draw: st.DrawFn) -> Tree:
         above = [tree.get("/".join(path.split("/")[:n])) for n in range(1, path.count("/") + 1)]
         if any(kind not in {None, (Kind.DIRECTORY, "")} for kind in above):
             continue
-        kind = draw(st.sampled_from(list(Kind)))
+        kind = draw(st.sampled_from([kind for kind in Kind if kind is not Kind.PIECE]))
         text = ""
         if kind in {Kind.FILE, Kind.EXECUTABLE}:
             text = draw(st.sampled_from(TEXTS))

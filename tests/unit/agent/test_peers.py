@@ -26,6 +26,7 @@ from headway.builds.storage import Storage
 from headway.errors import HeadwayError, StorageFailed, Unreachable
 from headway.model.peers import PASS_HEADER, PASS_TYPE, PeerAnswer, PeerAsk, PeerPass
 from headway.signing import Signer, Trust
+from tests.unit.builds.planting import in_small_pieces
 
 BUILD_KEY, RELEASE_KEY = Signer.generate(), Signer.generate()
 RELEASE_TRUST = Trust.of(RELEASE_KEY.public_pem)
@@ -93,7 +94,8 @@ class Site:
         self.room = room
         (room / "artifacts").mkdir()
         self._store = storage.open(room / "artifacts")
-        self.builds = [self._publish(number) for number in range(2)]
+        with in_small_pieces():
+            self.builds = [self._publish(number) for number in range(2)]
         self.origin = Counting(self._store)
         self.holder = Node(room / "holder" / "web")
         for build in self.builds:

@@ -2,8 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from functools import partial
+from unittest.mock import patch
 
-from headway.builds import listing
+from headway.builds import listing, pieces
 from headway.builds.manifest import Manifest
 from headway.model.build import Entry, Kind
 
@@ -23,8 +26,11 @@ def link(path: str, target: str) -> Placed:
     return path, Entry(_name(path), Kind.LINK, target=target)
 
 
-def plant(placed: Iterable[Placed]) -> Manifest:
-    """The manifest of these; the directories above them need not be named."""
+def plant(placed: Iterable[Placed], most: int = pieces.MOST, every: int = pieces.EVERY) -> Manifest:
+    """The manifest of these; the directories above them need not be named.
+
+    Of more than ``most`` entries one in ``every`` begins a piece of its directory's listing.
+    """
     below: dict[str, dict[str, Entry]] = defaultdict(dict)
     for path, entry in placed:
         below[path.rpartition("/")[0]][entry.name] = entry
@@ -39,11 +45,18 @@ def plant(placed: Iterable[Placed]) -> Manifest:
             else entry
             for name, entry in below[path].items()
         ]
-        content = listing.encode(entries)
-        listings[listing.digest(content)] = content
-        return listing.digest(content)
+        entries.sort(key=lambda entry: entry.name)
+        for content in pieces.encode(tuple(entries), most, every):
+            digest = listing.digest(content)
+            listings[digest] = content
+        return digest
 
     return Manifest(within(""), listings)
+
+
+def in_small_pieces() -> AbstractContextManager[object]:
+    """Whoever publishes here lists directories of a few entries as others list large ones."""
+    return patch.object(pieces, "encode", partial(pieces.encode, most=2, every=2))
 
 
 def _name(path: str) -> str:

@@ -174,7 +174,11 @@ some = st.dictionaries(
 )
 
 
-def sprout(drawn: dict[str, tuple[Kind, str]]) -> Manifest:
+cuts = st.sampled_from([(1000, 1), (1, 2), (1, 1)])
+"""How a tree's listings are cut: not at all, into pieces, into one for each entry."""
+
+
+def sprout(drawn: dict[str, tuple[Kind, str]], cut: tuple[int, int] = (1000, 1)) -> Manifest:
     """A tree of what was drawn; what lies beneath something that is no directory is left out."""
     placed = []
     for path, (kind, letter) in drawn.items():
@@ -187,14 +191,19 @@ def sprout(drawn: dict[str, tuple[Kind, str]]) -> Manifest:
             placed.append(directory(path))
         else:
             placed.append(file(path, letter * 64, 1, kind))
-    return plant(placed)
+    return plant(placed, *cut)
 
 
-@given(some, some)
+@given(some, some, cuts, cuts)
 def test_differences_are_what_a_comparison_of_all_paths_finds(
-    one: dict[str, tuple[Kind, str]], other: dict[str, tuple[Kind, str]]
+    one: dict[str, tuple[Kind, str]],
+    other: dict[str, tuple[Kind, str]],
+    first_cut: tuple[int, int],
+    second_cut: tuple[int, int],
 ) -> None:
-    old, new = sprout(one), sprout(other)
+    old, new = sprout(one, first_cut), sprout(other, second_cut)
+    assert paths(old) == paths(sprout(one))
+    assert all(old.find(path) == entry for path, entry in manifest.walk(old))
     before, after = dict(manifest.walk(old)), dict(manifest.walk(new))
     found = {d.path: (d.before, d.after) for d in manifest.differences(old, new)}
     expected = {}
@@ -206,11 +215,14 @@ def test_differences_are_what_a_comparison_of_all_paths_finds(
     assert found == expected
 
 
-@given(some, some)
+@given(some, some, cuts, cuts)
 def test_extending_gives_the_same_as_the_whole(
-    one: dict[str, tuple[Kind, str]], other: dict[str, tuple[Kind, str]]
+    one: dict[str, tuple[Kind, str]],
+    other: dict[str, tuple[Kind, str]],
+    first_cut: tuple[int, int],
+    second_cut: tuple[int, int],
 ) -> None:
-    old, new = sprout(one), sprout(other)
+    old, new = sprout(one, first_cut), sprout(other, second_cut)
     missing = [new.arrived[digest] for digest in new.arrived.keys() - old.arrived.keys()]
     extended = manifest.extend(old, [*missing, b"[]", b"rubbish"], new.build)
     assert list(manifest.walk(extended)) == list(manifest.walk(new))
