@@ -32,7 +32,7 @@ class Manifest:
     """The tree of one build. Listings are read when they are needed, by their digests.
 
     ``arrived`` are those that are new here; any other comes from ``older``, which checks the
-    digest of what it returns.
+    digest of what it returns. ``base`` is the build that this one was held against to check it.
     """
 
     def __init__(
@@ -40,8 +40,10 @@ class Manifest:
         build: BuildId,
         arrived: Mapping[Digest, bytes],
         older: Callable[[Digest], bytes | None] = lambda _: None,
+        base: "Manifest | None" = None,
     ) -> None:
         self.build = build
+        self.base = base
         self.arrived = arrived
         self._older = older
         self._decoded: dict[Digest, Listing] = {}
@@ -137,7 +139,7 @@ def extend(base: Manifest, arrived: Iterable[bytes], build: BuildId) -> Manifest
     out. Raises Untrusted when they do not make ``build``, and Refused.
     """
     new = {listing.digest(content): content for content in arrived}
-    tree = Manifest(build, new, base.content)
+    tree = Manifest(build, new, base.content, base)
     checked = check(tree, base)
     tree.arrived = {digest: content for digest, content in checked.items() if digest in new}
     return tree
