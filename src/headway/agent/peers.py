@@ -267,7 +267,7 @@ def _described(peer: _Peer, build: BuildId, known: Known | None) -> Manifest:
                     ahead.append(entry.digest)
         ahead = [digest for digest in dict.fromkeys(ahead) if digest not in arrived]
         if len(arrived) + len(ahead) > manifest.MAX_ENTRIES:
-            raise Refused("the build has too many directories")
+            raise Refused("the build has too many listings")
     base = next((b for b in known.builds() if here(b) is not None), "") if known is not None else ""
     return manifest.extend(Manifest(base, {}, here), arrived.values(), build)
 

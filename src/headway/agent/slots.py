@@ -236,8 +236,10 @@ class Slots:
             return None
         pair = base, new.build
         if self._compared is None or self._compared[0] != pair:
+            is_at_hand = new.base is not None and new.base.build == base
+            old = new.base if is_at_hand else self.manifest(base)
             try:
-                found = list(manifests.differences(self.manifest(base), new))
+                found = list(manifests.differences(old, new))
             except Untrusted:
                 return None
             self._compared = pair, found

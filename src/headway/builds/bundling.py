@@ -14,7 +14,6 @@ from headway.builds import index, layout, manifest, patch, pieces
 from headway.builds.bundle import MAX_LISTINGS_BYTES, MAX_PARTS_BYTES, Bundle, Part
 from headway.builds.frames import compress, compress_whole, decompress_whole
 from headway.builds.index import Index
-from headway.builds.listing import WITH_LISTING, find
 from headway.builds.manifest import Manifest
 from headway.builds.ranges import read_blobs
 from headway.builds.scan import read_file
@@ -78,12 +77,13 @@ def put_bundle(
 
 
 def _listings(old: Manifest, new: Manifest, body: IO[bytes]) -> list[Part]:
-    """Append the listings that only ``new`` has, each as a patch of what its directory was."""
+    """Append the listings that only ``new`` has, each as a patch of what was in its place."""
     parts: dict[Digest, Part] = {}
 
-    def within(before: Digest | None, after: Digest) -> None:
-        if after in old.arrived or after in parts:
-            return
+    def is_known(digest: Digest) -> bool:
+        return digest in old.arrived or digest in parts
+
+    def add(before: Digest | None, after: Digest) -> None:
         content = new.content(after)
         if before is None:
             frames = [compress_whole(content)]
@@ -92,12 +92,23 @@ def _listings(old: Manifest, new: Manifest, body: IO[bytes]) -> list[Part]:
         body.writelines(frames)
         lengths = tuple(len(frame) for frame in frames)
         parts[after] = Part(after, len(content), lengths, before)
+
+    def within(before: Digest | None, after: Digest) -> None:
+        if is_known(after):
+            return
+        add(before, after)
         was = old.listing(before) if before else ()
-        for entry in new.listing(after):
-            if entry.kind in WITH_LISTING:
-                is_piece = entry.kind is Kind.PIECE
-                earlier = pieces.around(was, entry.name) if is_piece else find(was, entry.name)
-                is_one = earlier is not None and earlier.kind is entry.kind
+        spans = [
+            span for span in new.spans(after) if span.digest == after or not is_known(span.digest)
+        ]
+        for span in spans:
+            if span.digest != after:
+                piece = pieces.around(was, span.first) if pieces.is_cut(was) else None
+                add(piece.digest if piece else None, span.digest)
+        for entry in new.held(spans):
+            if entry.kind is Kind.DIRECTORY:
+                earlier = old.within(before, entry.name) if before else None
+                is_one = earlier is not None and earlier.kind is Kind.DIRECTORY
                 within(earlier.digest if earlier and is_one else None, entry.digest)
 
     within(old.build, new.build)

@@ -1,7 +1,7 @@
 """Where the parts of a build lie in the store.
 
 <app>/builds/<build id>/attestation.json    who made it, from which commit; signed
-<app>/builds/<build id>/manifest.zst        all listings of directories; the root's digest is the id
+<app>/builds/<build id>/manifest.zst        all listings; the root's digest is the id
 <app>/builds/<build id>/index.zst           in which pack each blob of the build lies
 <app>/builds/<build id>/from-<build id>     what differs from another build, see ``bundle``
 <app>/packs/<sha256 of the pack>            blobs, each a zstd frame of its own

@@ -1,4 +1,4 @@
-"""One directory of a build: its listing's canonical bytes, and what may stand in it.
+"""One directory of a build, or a piece of one: its canonical bytes, and what may stand in it.
 
 Everything here can be told from the listing alone, so that a tree of a hundred thousand files in
 which one changed is checked by reading the few directories on the way to it.

@@ -32,7 +32,7 @@ class Manifest:
     """The tree of one build. Listings are read when they are needed, by their digests.
 
     ``arrived`` are those that are new here; any other comes from ``older``, which checks the
-    digest of what it returns.
+    digest of what it returns. ``base`` is the build that this one was held against to check it.
     """
 
     def __init__(
@@ -40,8 +40,10 @@ class Manifest:
         build: BuildId,
         arrived: Mapping[Digest, bytes],
         older: Callable[[Digest], bytes | None] = lambda _: None,
+        base: "Manifest | None" = None,
     ) -> None:
         self.build = build
+        self.base = base
         self.arrived = arrived
         self._older = older
         self._decoded: dict[Digest, Listing] = {}
@@ -55,9 +57,10 @@ class Manifest:
 
     def listing(self, digest: Digest) -> Listing:
         """A listing as it is stored: the entries of a directory, or the pieces it is cut into."""
-        if digest not in self._decoded:
-            self.remember(digest, listing.decode(self.content(digest)))
-        return self._decoded[digest]
+        found = self._decoded.get(digest)
+        if found is None:
+            found = self.remember(digest, listing.decode(self.content(digest)))
+        return found
 
     def remember(self, digest: Digest, entries: Listing) -> Listing:
         """Keep a decoded listing at hand, as long as there are not many others."""
@@ -67,7 +70,7 @@ class Manifest:
         return entries
 
     def spans(self, directory: Digest) -> Sequence[Span]:
-        """The pieces in which a directory is listed; none where ``directory`` is empty."""
+        """The pieces in which a directory is listed; none where there is no digest."""
         return pieces.spans(directory, self.listing(directory)) if directory else ()
 
     def entries(self, directory: Digest) -> Listing:
@@ -82,11 +85,12 @@ class Manifest:
         """The entry at ``path``; no link is followed on the way."""
         entry, digest = None, self.build
         for name in path.split("/"):
-            entry = self._entry(digest, name) if digest else None
+            entry = self.within(digest, name) if digest else None
             digest = _directory(entry)
         return entry
 
-    def _entry(self, directory: Digest, name: str) -> Entry | None:
+    def within(self, directory: Digest, name: str) -> Entry | None:
+        """The entry of this name in a directory."""
         entries = self.listing(directory)
         if pieces.is_cut(entries):
             piece = pieces.around(entries, name)
@@ -135,7 +139,7 @@ def extend(base: Manifest, arrived: Iterable[bytes], build: BuildId) -> Manifest
     out. Raises Untrusted when they do not make ``build``, and Refused.
     """
     new = {listing.digest(content): content for content in arrived}
-    tree = Manifest(build, new, base.content)
+    tree = Manifest(build, new, base.content, base)
     checked = check(tree, base)
     tree.arrived = {digest: content for digest, content in checked.items() if digest in new}
     return tree
@@ -163,9 +167,11 @@ def differences(old: Manifest | None, new: Manifest) -> Iterator[Difference]:
     nor are such pieces of one.
     """
 
+    known = old or Manifest("", {})
+
     def within(directory: str, before: Digest, after: Digest) -> Iterator[Difference]:
-        gone, come = _unshared(old.spans(before) if old else (), new.spans(after))
-        was = {entry.name: entry for entry in old.held(gone)} if old else {}
+        gone, come = _unshared(known.spans(before), new.spans(after))
+        was = {entry.name: entry for entry in known.held(gone)}
         now = {entry.name: entry for entry in new.held(come)}
         differing = {name for name, entry in now.items() if was.get(name) != entry}
         for name in sorted(differing | (was.keys() - now.keys())):
@@ -177,17 +183,19 @@ def differences(old: Manifest | None, new: Manifest) -> Iterator[Difference]:
             if inner or outer:
                 yield from within(path, inner, outer)
 
-    if old is None or old.build != new.build:
-        yield from within("", old.build if old else "", new.build)
+    if known.build != new.build:
+        yield from within("", known.build, new.build)
 
 
 def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
     """Raise Refused, naming the path, for what could not be on every node.
 
-    What ``known`` has at the same place has been checked before and is not read, so two names that
-    differ only in case are not found if they are in two pieces of which one is as it was. Returns
-    the listings that were read. Raises Untrusted where one is missing.
+    What ``known`` has at the same place has been checked before and is not read. So two names alike
+    but for case are not found where one is in a piece that is as it was, nor is a chain of too many
+    links that begins in such a piece or directory; circles are. Returns the listings that were
+    read. Raises Untrusted where one is missing.
     """
+    known = known or Manifest("", {})
     checked: dict[Digest, bytes] = {}
     links: list[str] = []
     entries = total = 0
@@ -195,18 +203,18 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
     def within(directory: str, depth: int, digest: Digest, before: Digest) -> None:
         nonlocal entries, total
         top = read(directory, digest)
-        gone, come = _unshared(known.spans(before) if known else (), pieces.spans(digest, top))
-        old = tuple(known.held(gone)) if known else ()
+        gone, come = _unshared(known.spans(before), pieces.spans(digest, top))
+        old = tuple(known.held(gone))
         now = top
         if pieces.is_cut(top):
-            listing.check(top, directory, depth, known.listing(before) if known and before else ())
-            now = tuple(chain.from_iterable(within_span(directory, span) for span in come))
+            listing.check(top, directory, depth, known.listing(before) if before else ())
+            now = tuple(chain.from_iterable(piece(directory, span) for span in come))
         new = listing.check(now, directory, depth, old)
         entries += len(new)
         total += sum(entry.size for entry in new)
         if entries > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
             raise Refused(f"the tree has more than {MAX_ENTRIES} entries or too many bytes")
-        # An old link may lead to a new one.
+        # Not only new ones: what stands beside a change may lead to it.
         links.extend(_join(directory, entry) for entry in now if entry.kind is Kind.LINK)
         for entry in new:
             path = _join(directory, entry)
@@ -217,7 +225,7 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
                     raise Refused(f"{path[:300]!a}… is nested more than {MAX_DEPTH} deep")
                 within(path, depth + 1, entry.digest, _directory(listing.find(old, entry.name)))
 
-    def within_span(directory: str, span: Span) -> Listing:
+    def piece(directory: str, span: Span) -> Listing:
         found = read(directory, span.digest)
         pieces.check(span, found, directory)
         return found
@@ -226,8 +234,8 @@ def check(tree: Manifest, known: Manifest | None = None) -> dict[Digest, bytes]:
         checked[digest] = content = tree.content(digest)
         return tree.remember(digest, listing.read(content, directory))
 
-    if known is None or known.build != tree.build:
-        within("", 0, tree.build, known.build if known else "")
+    if known.build != tree.build:
+        within("", 0, tree.build, known.build)
     for path in links:
         _follow(path, tree)
     return checked

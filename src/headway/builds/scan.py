@@ -80,10 +80,10 @@ class _Walk:
             names = sorted(item.name for item in found if path or item.name != ".git")
         entries = tuple(self._entry(descriptor, path, name, depth) for name in names)
         listing.check(entries, path, depth)
-        for content in pieces.encode(entries):
-            digest = listing.digest(content)
-            self._listings[digest] = content
-        return digest
+        listings = {listing.digest(content): content for content in pieces.encode(entries)}
+        self._listings |= listings
+        # That of the directory comes last.
+        return list(listings)[-1]
 
     def _entry(self, directory: int, parent: str, name: str, depth: int) -> Entry:
         path = f"{parent}/{name}" if parent else name

@@ -41,7 +41,7 @@ class Deviation(StrEnum):
     TIME = "has another time of change"
     TARGET = "leads elsewhere"
     UNREADABLE = "cannot be read"
-    LISTING = "has lost its listing, so what it holds cannot be checked"
+    LISTING = "has lost its listing, or a piece of it, so what it holds cannot be checked"
 
 
 class Stray(Struct, frozen=True, forbid_unknown_fields=True):

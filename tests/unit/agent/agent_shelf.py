@@ -47,7 +47,7 @@ def manifest(tree: Tree) -> Manifest:
             placed.append(planting.directory(path))
         else:
             placed.append(planting.file(path, digest(text), len(text.encode()), kind))
-    planted = planting.plant(placed)
+    planted = planting.plant(placed, most=2, every=2)
     manifests.check(planted)
     return planted
 

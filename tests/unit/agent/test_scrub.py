@@ -234,16 +234,22 @@ def test_what_a_hook_made_is_its_own_and_what_it_left_is_checked(bench: Bench) -
     [lambda p: p.write_bytes(p.read_bytes()[:-1]), Path.unlink, _into_directory],
     ids=["torn", "gone", "unreadable"],
 )
+@pytest.mark.parametrize("of_a_piece", [True, False])
 def test_a_damaged_listing_is_named_by_its_directory(
-    bench: Bench, damage: Callable[[Path], None]
+    bench: Bench, damage: Callable[[Path], None], of_a_piece: bool
 ) -> None:
-    slot = bench.prepare({"d": (Kind.DIRECTORY, ""), "d/f": (Kind.FILE, "one")})
+    slot = bench.prepare(
+        {"d": (Kind.DIRECTORY, "")} | files(**{f"d/{name}": "one" for name in "abc"})
+    )
     bench.serve(slot)
-    bench.slots.tidy(set(), lambda: None)
-    entry = bench.slots.manifest(next(iter(bench.shelf.builds))).find("d")
+    tree = bench.slots.manifest(next(iter(bench.shelf.builds)))
+    entry = tree.find("d")
     assert entry is not None
-    place = bench.slots.app / "listings" / entry.digest[:2] / entry.digest
-    damage(place)
+    pieces = [span.digest for span in tree.spans(entry.digest)]
+    assert entry.digest not in pieces
+    digest = pieces[0] if of_a_piece else entry.digest
+    bench.slots.tidy(set(), lambda: None)
+    damage(bench.slots.app / "listings" / digest[:2] / digest)
     assert bench.found() == {"d": Deviation.LISTING}
 
 

@@ -61,6 +61,7 @@ class Pair:
         """Fetch the new build's new content as the node would; returns it by path."""
         self.shelf.storage.reads.clear()
         _, tree = self.shelf.fetcher.describe("shop", self.new.id, self.node)
+        self.tree = tree
         wanted = {d: size for d, size in manifest.blobs(tree).items() if d not in self.node.files}
         saved = self.shelf.fetch(self.new.id, wanted)
         assert saved.keys() == wanted.keys()
@@ -160,6 +161,24 @@ def test_large_directories_that_changed_a_little_cost_a_little(tmp_path: Path) -
     pair = Pair(tmp_path, many, dict(many) | {"f1": b"changed"})
     assert pair.update() == {"f1": b"changed"}
     assert len(pair.shelf.storage.objects[pair.path]) < 1500
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_directory_that_comes_to_be_listed_in_pieces_is_sent_and_what_lies_in_it_is_not(
+    tmp_path: Path, grows: bool
+) -> None:
+    few: Tree = {f"f{i}": b"%d" % i for i in range(250)} | {f"z/{i}": NOISE(9) for i in range(200)}
+    more: Tree = dict(few) | {f"g{i}": b"g%d" % i for i in range(20)} | {"z/y": b"y"}
+    old, new = (few, more) if grows else (more, few | {"z/x": b"x"})
+    pair = Pair(tmp_path, old, new)
+    assert pair.update() == {path: new[path] for path in new.keys() - old.keys()}
+    assert pair.asked == [pair.path]
+    stored = bundle.StoredBundle(pair.shelf.storage, "shop", pair.new.id, pair.old.id)
+    below = manifest.decode(manifest.encode(pair.tree), pair.new.id).find("z")
+    assert below is not None
+    (part,) = (part for part in stored.bundle.listings if part.digest == below.digest)
+    assert part.prefix is not None
+    assert sum(part.lengths) < 500
 
 
 def test_a_bundle_that_is_gone_or_of_another_build_does_no_harm(tmp_path: Path) -> None:

@@ -20,6 +20,14 @@ TREE = (
 )
 
 
+Cut = tuple[int, int]
+"""How a tree's listings are cut, as ``plant`` takes it."""
+CUTS = [(1000, 1), (1, 2), (0, 1)]
+"""Not at all, into pieces, into one for each entry."""
+in_every_cut = pytest.mark.parametrize("cut", CUTS)
+cuts = st.sampled_from(CUTS)
+
+
 def paths(tree: Manifest) -> list[str]:
     return [path for path, _ in manifest.walk(tree)]
 
@@ -61,6 +69,7 @@ def test_a_build_is_its_root_and_nothing_else_has_that_id() -> None:
             manifest.decode(less, tree.build)
 
 
+@in_every_cut
 @pytest.mark.parametrize(
     ("placed", "says"),
     [
@@ -70,8 +79,8 @@ def test_a_build_is_its_root_and_nothing_else_has_that_id() -> None:
         (["d/.."], "plain name"),
     ],
 )
-def test_paths_that_no_node_can_have(placed: list[str], says: str) -> None:
-    tree = plant([file(path) for path in placed])
+def test_paths_that_no_node_can_have(placed: list[str], says: str, cut: Cut) -> None:
+    tree = plant([file(path) for path in placed], *cut)
     with pytest.raises(Refused) as caught:
         manifest.check(tree)
     assert says in caught.value.sentence
@@ -85,6 +94,7 @@ def test_deep_and_long_paths_are_fine() -> None:
     manifest.check(plant([file("/".join("ab" for _ in range(128))), file("é" * 127)]))
 
 
+@in_every_cut
 @pytest.mark.parametrize(
     "placed",
     [
@@ -95,9 +105,9 @@ def test_deep_and_long_paths_are_fine() -> None:
         [*(link(f"l{n:02}", f"l{n + 1:02}") for n in range(50)), file("l50")],
     ],
 )
-def test_links_that_lead_nowhere_in_the_end(placed: list[Placed]) -> None:
+def test_links_that_lead_nowhere_in_the_end(placed: list[Placed], cut: Cut) -> None:
     with pytest.raises(Refused, match="circles"):
-        manifest.check(plant(placed))
+        manifest.check(plant(placed, *cut))
 
 
 @pytest.mark.parametrize(
@@ -151,12 +161,14 @@ names = st.sampled_from(["a", "b", "c"])
 targets = st.lists(st.sampled_from(["a", "b", "c", "..", "."]), min_size=1, max_size=4)
 
 
-@given(st.dictionaries(names, targets, max_size=2), st.dictionaries(names, targets, max_size=3))
-def test_no_link_gets_out(top: dict[str, list[str]], below: dict[str, list[str]]) -> None:
+@given(
+    st.dictionaries(names, targets, max_size=2), st.dictionaries(names, targets, max_size=3), cuts
+)
+def test_no_link_gets_out(top: dict[str, list[str]], below: dict[str, list[str]], cut: Cut) -> None:
     links = {name: "/".join(target) for name, target in top.items()}
     links |= {f"d/{name}": "/".join(target) for name, target in below.items()}
     try:
-        manifest.check(plant([directory("d"), *(link(*placed) for placed in links.items())]))
+        manifest.check(plant([directory("d"), *(link(*placed) for placed in links.items())], *cut))
     except Refused:
         return
     with tempfile.TemporaryDirectory() as root:
@@ -174,11 +186,7 @@ some = st.dictionaries(
 )
 
 
-cuts = st.sampled_from([(1000, 1), (1, 2), (1, 1)])
-"""How a tree's listings are cut: not at all, into pieces, into one for each entry."""
-
-
-def sprout(drawn: dict[str, tuple[Kind, str]], cut: tuple[int, int] = (1000, 1)) -> Manifest:
+def sprout(drawn: dict[str, tuple[Kind, str]], cut: Cut = CUTS[0]) -> Manifest:
     """A tree of what was drawn; what lies beneath something that is no directory is left out."""
     placed = []
     for path, (kind, letter) in drawn.items():
@@ -198,8 +206,8 @@ def sprout(drawn: dict[str, tuple[Kind, str]], cut: tuple[int, int] = (1000, 1))
 def test_differences_are_what_a_comparison_of_all_paths_finds(
     one: dict[str, tuple[Kind, str]],
     other: dict[str, tuple[Kind, str]],
-    first_cut: tuple[int, int],
-    second_cut: tuple[int, int],
+    first_cut: Cut,
+    second_cut: Cut,
 ) -> None:
     old, new = sprout(one, first_cut), sprout(other, second_cut)
     assert paths(old) == paths(sprout(one))
@@ -219,8 +227,8 @@ def test_differences_are_what_a_comparison_of_all_paths_finds(
 def test_extending_gives_the_same_as_the_whole(
     one: dict[str, tuple[Kind, str]],
     other: dict[str, tuple[Kind, str]],
-    first_cut: tuple[int, int],
-    second_cut: tuple[int, int],
+    first_cut: Cut,
+    second_cut: Cut,
 ) -> None:
     old, new = sprout(one, first_cut), sprout(other, second_cut)
     missing = [new.arrived[digest] for digest in new.arrived.keys() - old.arrived.keys()]
@@ -254,18 +262,20 @@ def test_what_did_not_change_is_not_read() -> None:
     assert len(extended.arrived) == 3
 
 
-def test_what_moves_is_checked_where_it_comes_to_lie() -> None:
+@in_every_cut
+def test_what_moves_is_checked_where_it_comes_to_lie(cut: Cut) -> None:
     """The same listing may be fine where it was, and lead outside where it is now."""
-    old = plant([link("d/e/up", "../../x")])
-    new = plant([link("e/up", "../../x")])
+    old = plant([link("d/e/up", "../../x"), file("d/e/z")], *cut)
+    new = plant([link("e/up", "../../x"), file("e/z")], *cut)
     manifest.check(old)
     with pytest.raises(Refused, match="out of the tree"):
         manifest.extend(old, new.arrived.values(), new.build)
 
 
-def test_a_circle_that_closes_in_a_change_is_found() -> None:
-    old = plant([link("d/a", "../e/b"), file("e/b")])
-    new = plant([link("d/a", "../e/b"), link("e/b", "../d/a")])
+@in_every_cut
+def test_a_circle_that_closes_in_a_change_is_found(cut: Cut) -> None:
+    old = plant([link("d/a", "../e/b"), file("e/b")], *cut)
+    new = plant([link("d/a", "../e/b"), link("e/b", "../d/a")], *cut)
     manifest.check(old)
     with pytest.raises(Refused, match="circles"):
         manifest.extend(old, new.arrived.values(), new.build)

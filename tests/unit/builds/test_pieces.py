@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +101,27 @@ def test_a_directory_that_grows_into_pieces_and_back_is_the_same_directory() -> 
         assert changed == NAMES[:2], "and not what lies in z, which both have"
 
 
+def test_the_id_of_a_build_does_not_depend_on_who_publishes_it() -> None:
+    """Where the cuts are is a promise: another rule would give unchanged trees other ids."""
+    assert (
+        plant(MANY[:300]).build
+        == "27f8ba1fe298c967b2c5f103b3c2f368e1c91e9810ea490b0eef4e5358c6dd08"
+    )
+    assert (
+        plant(MANY[: pieces.MOST]).build
+        == "b275ca5374158d109de16ee32ab2145f68bd5f1cbe5311ed5d64568619423fe0"
+    )
+
+
+def test_few_of_many_listings_are_kept_in_memory(large: Manifest) -> None:
+    known = Counting(large)
+    first, *_ = known.known.spans(large.build)
+    known.known.entries(large.build)
+    known.read.clear()
+    known.known.listing(first.digest)
+    assert known.read == {first.digest}
+
+
 def test_the_whole_goes_there_and_back(large: Manifest) -> None:
     read = manifest.decode(manifest.encode(large), large.build)
     assert read.arrived == large.arrived
@@ -142,12 +164,34 @@ def test_what_is_no_way_to_cut_a_directory_is_refused(tree: Manifest, says: str)
     [
         (built([A, C], [D]), built([A, C], [B, D])),
         (built([A, C], [D]), built([A, C], [C, D])),
+        (built([A], [C]), built([A], [C], firsts=["a", "b"])),
     ],
 )
 def test_a_piece_that_is_known_must_keep_to_its_new_span(before: Manifest, after: Manifest) -> None:
     manifest.check(before)
     with pytest.raises(Refused):
         manifest.extend(before, after.arrived.values(), after.build)
+
+
+@pytest.mark.parametrize(
+    ("piece", "says"),
+    [
+        (["b", "p", 7, "DIGEST", ""], "no file"),
+        (["b", "p", 0, "DIGEST", "x"], "target"),
+        (["b", "f", 1, "DIGEST", ""], "pieces and entries at once"),
+        (["b", "p", 0, "nothing", ""], "digest"),
+        (["A", "p", 0, "DIGEST", ""], "order"),
+        (["b/", "p", 0, "DIGEST", ""], "plain name"),
+    ],
+)
+def test_what_is_no_list_of_pieces_is_refused(piece: list[str | int], says: str) -> None:
+    contents = [listing.encode(entries) for entries in ([A], [B, C])]
+    first, second = map(listing.digest, contents)
+    filled = [second if value == "DIGEST" else value for value in piece]
+    top = msgspec.json.encode([["a", "p", 0, first, ""], filled])
+    tree = Manifest(listing.digest(top), {listing.digest(c): c for c in [*contents, top]})
+    with pytest.raises(Refused, match=says):
+        manifest.check(tree)
 
 
 def listed(*names: str) -> Listing:
