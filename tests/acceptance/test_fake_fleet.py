@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.model.rollout import Phase
+from headway.model.rollout import NodeState, Phase
 from headway.model.views import ActionRequest, TokenRequest
 from headway.signing import Trust
 from headway.testing import FakeFleet, Place
@@ -73,6 +73,8 @@ async def test_a_deploy_a_failure_and_a_revert(server: RealFleet) -> None:
         assert re.search(rf"[12] of {SIZE} nodes of production 100 % failed: n0[37]", why)
         await fleet.until(lambda: fleet.running(bad) == SIZE - len(broken))
         with server.client() as client:
+            failed = client.nodes(APP, state=NodeState.FAILED)
+            assert {node.node for node in failed} == broken
             client.act(second, "revert", ActionRequest("it does not start"))
         await ends(server, fleet, second, Phase.REVERTED)
         assert fleet.running(good) == SIZE

@@ -125,9 +125,11 @@ def build(number: str) -> Build:
     return Build(number, "web", "c0ffee", 1.0, "ci", 10, 1000, 10)
 
 
-async def old_is_live_and_new_begins(plane: ControlPlane) -> None:
-    """Two nodes of the app web, the first build brought to both of them, and the second begun."""
-    herd = Herd(plane, {"s1": "staging", "p1": "production"})
+async def old_is_live_and_new_begins(plane: ControlPlane, *more: str) -> tuple[Herd, str]:
+    """Two nodes of the app web, and ``more`` in production; the first build brought to all of them,
+    and the second begun, whose rollout is returned.
+    """
+    herd = Herd(plane, {"s1": "staging", "p1": "production"} | dict.fromkeys(more, "production"))
     await herd.enrol()
     await herd.beat()
     for number in (OLD, NEW):
@@ -136,3 +138,4 @@ async def old_is_live_and_new_begins(plane: ControlPlane) -> None:
         if number == OLD:
             await plane.engine.act(name, "advance", ActionRequest("a reason"), "alice")
             await herd.settle()
+    return herd, name

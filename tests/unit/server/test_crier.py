@@ -23,7 +23,6 @@ from headway.model.releasing import ConfigLane, Releasing
 from headway.model.report import Report
 from headway.model.rollout import Rollout
 from headway.model.verdict import Outcome, Verdict
-from headway.model.views import DeployRequest
 from headway.server.app import create_app
 from headway.server.auth.rules import routes
 from headway.server.cockpit.routes import cockpit
@@ -32,7 +31,7 @@ from headway.server.database import announcements, apps
 from headway.server.database.connection import Database
 from headway.server.plane import ControlPlane
 from tests.unit.server.conftest import Clock
-from tests.unit.server.herd import NEW, OLD, PLAN, Herd, build, old_is_live_and_new_begins, set_up
+from tests.unit.server.herd import OLD, PLAN, old_is_live_and_new_begins, set_up
 
 pytestmark = pytest.mark.anyio
 
@@ -444,15 +443,7 @@ async def test_beginnings_and_ends_are_announced_with_what_they_bring(plane: Con
     owner = AppConfig(name="shop", releases=releasing)
     await plane.database.write(lambda c: apps.put(c, owner, 1.0))
     await plane.start()
-    herd = Herd(plane, {"s1": "staging", "p1": "production", "p2": "production"})
-    await herd.enrol()
-    await herd.beat()
-    for number in (OLD, NEW):
-        name = await plane.engine.deploy("web", build(number), DeployRequest(number[:8]), "alice")
-        await herd.settle()
-        if number == OLD:
-            await plane.engine.act(name, "advance", _why(), "alice")
-            await herd.settle()
+    herd, name = await old_is_live_and_new_begins(plane, "p2")
     await plane.engine.act(name, "revert", _why(), "bob")
     await herd.settle()
     told = [one for one in await plane.database.read(_all) if one.span is not None]
